@@ -1,0 +1,1 @@
+"""The typed parameters of the built-in job types."""

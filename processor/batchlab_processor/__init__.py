@@ -1,0 +1,1 @@
+"""Run batchlab jobs on this machine or in a container."""

@@ -1,0 +1,1 @@
+"""One module per scheme, the same verbs on each."""

@@ -68,7 +68,7 @@ while IFS= read -r -d '' setting; do
 done < <(env -0)
 newcomer() { chroot "$root" /usr/bin/env -i "${settings[@]}" /bin/bash -c "$1" >"$said" 2>&1; }
 
-git -c safe.directory='*' clone --quiet --no-hardlinks "$repository" "$root/root/batchlab"
+git -c safe.directory='*' -c advice.detachedHead=false clone --quiet --no-hardlinks "$repository" "$root/root/batchlab"
 
 status=0
 newcomer 'cd /root/batchlab && scripts/demo' || status=$?

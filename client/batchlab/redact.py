@@ -20,6 +20,8 @@ def shown(url: str) -> str:
     except ValueError:
         return url.split("?", 1)[0].split("#", 1)[0].rpartition("@")[2]
     netloc = parts.netloc.rpartition("@")[2]
+    if not netloc and "://" in url[: len(parts.scheme) + 3]:
+        return f"{parts.scheme}://{parts.path}"  # urlunsplit would drop the slashes of an empty host
     return urlunsplit((parts.scheme, netloc, parts.path, "", ""))
 
 

@@ -1,0 +1,55 @@
+"""A report as about a dozen lines for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from batchlab.words import counted, duration, printable, size
+
+if TYPE_CHECKING:
+    from batchlab.report import Report
+
+LINES_SHOWN = 3  # artifacts and recommendations; the report has them all
+
+
+def render(report: Report) -> str:
+    """About a dozen lines for a terminal, without a newline at the end; nothing in it is obeyed by one."""
+    return "\n".join(printable(line) for line in _lines(report))
+
+
+def _lines(report: Report) -> Iterator[str]:
+    yield f"{report.type} {report.id} {report.state}: {report.message}"
+    if report.title:
+        yield f"  {report.title}"
+    figures = [f"{size(report.size_bytes)} in {duration(report.seconds)}"]
+    if report.megabytes_per_second:
+        figures.append(f"{report.megabytes_per_second:.1f} MB/s")
+    if report.peak_rss_mib:
+        figures.append(f"peak memory {report.peak_rss_mib:,.0f} MiB")
+    if report.runs > 1:
+        figures.append(f"{report.runs} runs, {report.interrupted} interrupted")
+    yield "  " + ", ".join(figures)
+    for artifact in report.artifacts[:LINES_SHOWN]:
+        members = f", {artifact.members:,} files" if artifact.members is not None else ""
+        yield f"  {artifact.name} ({size(artifact.size_bytes)}{members}): {artifact.url}"
+    if len(report.artifacts) > LINES_SHOWN:
+        yield f"  and {len(report.artifacts) - LINES_SHOWN:,} more"
+    if report.error:
+        yield f"  {report.error}"
+    yield from _failure_lines(report)
+    for advice in report.recommendations[:LINES_SHOWN]:
+        yield f"  -> {advice}"
+
+
+def _failure_lines(report: Report) -> Iterator[str]:
+    failed = report.counts.failed
+    if not failed:
+        return
+    yield f"{counted(failed, report.type)} {'is' if failed == 1 else 'are'} missing:"
+    by_count = sorted(report.failures_by_kind.items(), key=lambda pair: (-pair[1], pair[0]))
+    for kind, count in by_count:
+        examples = [f for f in report.failures if f.kind is kind][:2]
+        more = f", and {count - len(examples):,} more" if count > len(examples) else ""
+        said = examples[0].message if examples else ""
+        yield f"  {kind} ({count:,}): {', '.join(f.key for f in examples)}{more}. {said}"

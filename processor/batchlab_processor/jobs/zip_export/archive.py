@@ -1,0 +1,60 @@
+"""The archive as a stream of bytes, from members that arrive one by one (stream-zip writes the format)."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+
+import stream_zip
+
+from batchlab_processor.jobs.zip_export.contents import is_text
+from batchlab_processor.jobs.zip_export.payload import CHUNK_BYTES, Payload
+from batchlab_processor.jobs.zip_export.photo import Member
+
+_MODE = 0o100644  # a plain file that everybody may read
+_DEFLATE_LEVEL = 6
+_SMALL_BYTES = 0xFFFF_FFFF  # classic ZIP counts bytes in 32 bits
+_SMALL_MEMBERS = 0xFFFF  # and members in 16
+_TAIL_BYTES = 22 + 20 + 56  # end of central directory, and its Zip64 forms
+
+
+def member_bytes(name: str, size_bytes: int) -> int:
+    """At most so many bytes does a member take, its line in the central directory included."""
+    deflated = size_bytes + (size_bytes >> 11) + 64  # zlib's own bound is tighter
+    headers = 30 + 46 + 2 * (len(name.encode()) + 28 + 9 + 11)  # extra fields: Zip64, UNIX date, AES
+    return deflated + headers + 24 + 28  # data descriptor; AES salt, check and digest
+
+
+def archive_bytes(members: Iterable[tuple[str, int]]) -> int:
+    """At most so many bytes does an archive of (name, size in bytes) take."""
+    return sum(member_bytes(name, size_bytes) for name, size_bytes in members) + _TAIL_BYTES
+
+
+def archive(
+    members: Iterable[tuple[Member, Payload]], *, compress_text: bool, password: str | None
+) -> Generator[bytes]:
+    """The bytes of a ZIP of these members, in their order; each payload is released when it is written.
+
+    Stored members carry size and CRC-32 in their local header: readers of streams need them there. Classic
+    headers as long as everything fits, Zip64 from there on.
+    """
+    files = _members(members, compress_text=compress_text)
+    yield from stream_zip.stream_zip(files, chunk_size=CHUNK_BYTES, password=password)
+
+
+def _members(
+    members: Iterable[tuple[Member, Payload]], *, compress_text: bool
+) -> Iterator[stream_zip.MemberFile]:
+    end_bytes = _TAIL_BYTES
+    for count, (member, payload) in enumerate(members, start=1):
+        end_bytes += member_bytes(member.name, member.size_bytes)
+        small = end_bytes <= _SMALL_BYTES and count <= _SMALL_MEMBERS
+        if compress_text and is_text(member.name):
+            method = stream_zip.ZIP_AUTO(member.size_bytes, level=_DEFLATE_LEVEL)
+        elif small:
+            method = stream_zip.NO_COMPRESSION_32(member.size_bytes, member.crc32)
+        else:
+            method = stream_zip.NO_COMPRESSION_64(member.size_bytes, member.crc32)
+        try:
+            yield member.name, member.date, _MODE, method, payload.chunks()
+        finally:
+            payload.release()

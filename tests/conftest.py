@@ -1,0 +1,67 @@
+"""Fixtures for all tests. Nothing heavy is imported before a test asks: the client's tests run where only it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests import servers
+
+# What a developer's own account would add to a test. Cleared, so that no test ever touches it.
+_ACCOUNT_PREFIXES = ("AWS_", "BATCHLAB_", "R2_", "S3_", "GOOGLE_", "FIREBASE_", "STORAGE_EMULATOR_")
+_KEPT_PREFIX = "BATCHLAB_TEST_"
+
+
+@pytest.fixture(autouse=True)
+def no_account_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No credentials, endpoints or settings from outside; none are looked for on this machine either."""
+    for name in list(os.environ):
+        if name.startswith(_ACCOUNT_PREFIXES) and not name.startswith(_KEPT_PREFIX):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+
+
+@pytest.fixture(scope="session")
+def seaweedfs() -> Iterator[servers.S3Server]:
+    """A real S3 server; one for each test process."""
+    with servers.seaweedfs() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def moto_s3() -> Iterator[servers.S3Server]:
+    """moto's S3 server; one for each test process."""
+    with servers.moto_s3() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def fake_gcs() -> Iterator[servers.GCSServer]:
+    """fake-gcs-server; one for each test process."""
+    with servers.fake_gcs() as server:
+        yield server
+
+
+@pytest.fixture
+def seaweedfs_bucket(seaweedfs: servers.S3Server) -> Iterator[str]:
+    """A new bucket on SeaweedFS."""
+    with seaweedfs.bucket() as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def moto_bucket(moto_s3: servers.S3Server) -> Iterator[str]:
+    """A new bucket on moto."""
+    with moto_s3.bucket() as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def gcs_bucket(fake_gcs: servers.GCSServer) -> Iterator[str]:
+    """A new bucket on fake-gcs-server."""
+    with fake_gcs.bucket() as bucket:
+        yield bucket

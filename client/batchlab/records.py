@@ -1,0 +1,250 @@
+"""Every document of one job, typed. The layout stands in docs/decisions/0003; names are relative to the store."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+from batchlab.authority import Authority
+from batchlab.document import JobDocument, digest
+from batchlab.errors import DocumentError, NotFound
+from batchlab.lease import Lease, Waiting, acquire
+from batchlab.ledger import fold
+from batchlab.outcome import Outcome
+from batchlab.report import Report
+from batchlab.status import Counts, State, Status
+from batchlab.store import JSON, AlreadyExists, Store, VersionConflict
+
+_LAST_MILLISECOND = 9_999_999_999_999  # index names count down from here, so that the newest come first
+
+
+class JobRecords:
+    """The documents of the job `job_id` in `store`."""
+
+    def __init__(self, store: Store, job_id: str) -> None:
+        self.store = store
+        self.id = job_id
+        self.folder = f"jobs/{job_id}"
+
+    # -- what the job is -----------------------------------------------------------------------------------
+
+    def document(self) -> JobDocument:
+        """Raises NotFound when the job does not exist."""
+        found = self.store.read(f"{self.folder}/job.json")
+        if found is None:
+            raise NotFound(
+                f"There is no job {self.id} in {self.store.url}. `batchlab list` shows what is there."
+            )
+        return JobDocument.model_validate(found.body)
+
+    def create_document(self, document: JobDocument) -> None:
+        """From here the job exists. Raises AlreadyExists."""
+        self.store.create(f"{self.folder}/job.json", document.as_json())
+
+    def grant(self) -> Authority | None:
+        """What the user of the command line allowed this job; None for a submitted one."""
+        found = self.store.read(f"{self.folder}/grant.json")
+        return None if found is None else Authority.from_json(found.body)
+
+    def save_grant(self, authority: Authority) -> None:
+        self.store.put(f"{self.folder}/grant.json", authority.as_json())
+
+    # -- where it stands -----------------------------------------------------------------------------------
+
+    def status(self) -> Status:
+        """Raises NotFound when the job does not exist; a job whose submission broke off here is queued."""
+        found = self.store.read(f"{self.folder}/status.json")
+        if found is not None:
+            return Status.model_validate(found.body)
+        return queued(self.document(), self.store.now())
+
+    def save_status(self, status: Status) -> Status:
+        """Writes `status` unless a later one is there; returns the one that stands."""
+        name = f"{self.folder}/status.json"
+        while True:
+            found = self.store.read(name)
+            before = Status.model_validate(found.body) if found else None
+            if not status.may_follow(before):
+                assert before is not None
+                return before
+            body = status.model_dump(mode="json", exclude_defaults=True)
+            try:
+                if found is None:
+                    self.store.create(name, body)
+                else:
+                    self.store.replace(name, body, found.version)
+                return status
+            except (AlreadyExists, VersionConflict):
+                continue
+
+    def ask_to_cancel(self, generation: int) -> None:
+        """Its existence asks the run to stop; asking twice is once."""
+        with contextlib.suppress(AlreadyExists):
+            self.store.create(self._name(generation, "cancel.json"), {"at": _now(self.store)})
+
+    def cancel_requested(self, generation: int) -> bool:
+        return self.store.read(self._name(generation, "cancel.json")) is not None
+
+    def start_retry(self) -> Status:
+        """Generation n+1, queued. Raises DocumentError unless the job ended partial, failed or cancelled."""
+        status = self.status()
+        if status.state not in (State.PARTIAL, State.FAILED, State.CANCELLED):
+            raise DocumentError(
+                f"Job {self.id} is {status.state}; only a partial, failed or cancelled job can be retried."
+            )
+        fresh = Status(
+            id=status.id,
+            type=status.type,
+            title=status.title,
+            state=State.QUEUED,
+            generation=status.generation + 1,
+            created_at=status.created_at,
+        )
+        return self.save_status(fresh)
+
+    # -- one generation ------------------------------------------------------------------------------------
+
+    def lease(self, generation: int, run: str, *, waiting: Waiting | None = None) -> Lease | None:
+        return acquire(self.store, self._name(generation, "lease-all-0.json"), run, waiting=waiting)
+
+    def plan(self, generation: int) -> JSON | None:
+        found = self.store.read(self._name(generation, "plan.json"))
+        return None if found is None else found.body
+
+    def save_plan(self, generation: int, plan: JSON) -> None:
+        self.store.create(self._name(generation, "plan.json"), plan)
+
+    def runs(self, generation: int) -> dict[str, JSON]:
+        """The documents of all runs so far, by run, the oldest first."""
+        folder = self._name(generation, "runs/")
+        found = ((name, self.store.read(name)) for name in list(self.store.names(folder)))
+        return {name.removeprefix(folder).removesuffix(".json"): run.body for name, run in found if run}
+
+    def save_run(self, generation: int, run: str, body: JSON) -> None:
+        self.store.put(self._name(generation, f"runs/{run}.json"), body)
+
+    def save_progress(self, generation: int, shard: int, counts: Counts, at: datetime | None) -> None:
+        body = {"counts": counts.model_dump(mode="json"), "at": at.isoformat() if at else None}
+        self.store.put(self._name(generation, f"progress/{shard}.json"), body)
+
+    def report(self, generation: int) -> Report | None:
+        found = self.store.read(self._name(generation, "report.json"))
+        return None if found is None else Report.model_validate(found.body)
+
+    def create_report(self, generation: int, report: Report) -> Report:
+        """The generation's one report: this one, or the one that was there first."""
+        try:
+            self.store.create(self._name(generation, "report.json"), report.model_dump(mode="json"))
+        except AlreadyExists:
+            there = self.report(generation)
+            assert there is not None
+            return there
+        return report
+
+    def save_pending(self, not_before: datetime) -> None:
+        """A sweeper starts the job again then."""
+        self.store.put(f"pending/{self.id}", {"not_before": not_before.isoformat()})
+
+    def _name(self, generation: int, name: str) -> str:
+        return f"{self.folder}/g{generation}/{name}"
+
+
+def queued(document: JobDocument, created_at: datetime) -> Status:
+    """The first status of a job."""
+    return Status(
+        id=document.id,
+        type=document.type,
+        title=document.title,
+        state=State.QUEUED,
+        created_at=created_at,
+    )
+
+
+def submit_locally(store: Store, document: JobDocument, grant: Authority | None = None) -> JobRecords:
+    """Makes the job exist in `store`, once: a repeated submission gives the same job.
+
+    Raises DocumentError when the id or the idempotency key already belongs to another document.
+    """
+    if document.idempotency_key is not None:
+        document = document.model_copy(update={"id": _claim_key(store, document)})
+    records = JobRecords(store, document.id)
+    try:
+        if grant is not None:
+            records.save_grant(grant)
+        records.create_document(document)
+    except AlreadyExists:
+        if digest(records.document()) != digest(document):
+            raise DocumentError(
+                f"id: job {document.id} exists with another content. Leave the id out."
+            ) from None
+    status = records.save_status(queued(document, store.now()))
+    with contextlib.suppress(AlreadyExists):  # the status remembers the time, so a repetition names it alike
+        store.create(index_name(document, status.created_at), {})
+    return records
+
+
+def _claim_key(store: Store, document: JobDocument) -> str:
+    """The id of the job that has this idempotency key."""
+    assert document.idempotency_key is not None
+    name = f"keys/{hashlib.sha256(document.idempotency_key.encode()).hexdigest()}.json"
+    mine = digest(document)
+    try:
+        store.create(name, {"id": document.id, "digest": mine, "at": _now(store)})
+        return document.id
+    except AlreadyExists:
+        found = store.read(name)
+        assert found is not None
+    if found.body["digest"] != mine:
+        raise DocumentError("idempotency_key: it was used for another document. Use a new key for a new job.")
+    return str(found.body["id"])
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A job as the index names it, read without opening any document."""
+
+    id: str
+    type: str
+    created_at: datetime
+    tags: dict[str, str]
+    name: str  # give it to `list_jobs(after=)` to go on behind it
+
+
+def index_name(document: JobDocument, created_at: datetime) -> str:
+    made = int(created_at.timestamp() * 1000)
+    tags = "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in sorted(document.tags.items()))
+    return f"index/{_LAST_MILLISECOND - made:013d}-{document.id}/{document.type}/{tags or '-'}"
+
+
+def list_jobs(
+    store: Store,
+    *,
+    job_type: str | None = None,
+    tag: tuple[str, str] | None = None,
+    since: datetime | None = None,
+    after: str = "",
+) -> Iterator[Listed]:
+    """Jobs, the newest first; reads names only. `since`: no job made before it."""
+    for name in store.names("index/", after=after):
+        _, age_and_id, its_type, tags = name.split("/", 3)
+        age, _, job_id = age_and_id.partition("-")
+        made = datetime.fromtimestamp((_LAST_MILLISECOND - int(age)) / 1000, UTC)
+        if since is not None and made < since:
+            return
+        pairs = dict(parse_qsl(tags, keep_blank_values=True)) if tags != "-" else {}
+        if (job_type is None or its_type == job_type) and (tag is None or pairs.get(tag[0]) == tag[1]):
+            yield Listed(job_id, its_type, made, pairs, name)
+
+
+def outcomes_of(records: JobRecords, generation: int) -> dict[str, Outcome]:
+    """What the ledger says of each item so far."""
+    return fold(records.store, records.id, generation).outcomes
+
+
+def _now(store: Store) -> Any:
+    return store.now().isoformat()

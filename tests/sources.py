@@ -417,12 +417,15 @@ class _Server(ThreadingHTTPServer):
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         # The handshake happens in the connection's own thread, so a client that hangs stops nobody else.
-        if self.tls is not None:
-            request = self.tls.wrap_socket(request, server_side=True)
-        super().finish_request(request, client_address)
-        if self.tls is not None:
-            with suppress(OSError):
-                request.close()
+        if self.tls is None:
+            super().finish_request(request, client_address)
+            return
+        with self.tls.wrap_socket(request, server_side=True) as encrypted:
+            super().finish_request(encrypted, client_address)
+            if encrypted.fileno() >= 0:  # not hung up on: say good-bye, but wait for none
+                with suppress(OSError):
+                    encrypted.settimeout(0.2)
+                    encrypted.unwrap()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         return  # clients that go away are the point of these tests

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Any
 
+from batchlab.addresses import is_loopback, is_public, parse_address
 from batchlab.errors import DocumentError
 from batchlab.kinds import ItemError, Kind
 from batchlab.locations import OBJECT_SCHEMES, WEB_SCHEMES, Location, blocked, locate
@@ -99,9 +100,10 @@ class Authority:
         known = {field.name for field in fields(cls)}
         if strange := sorted(set(body) - known):
             raise DocumentError(f"grant.json: no field {strange[0]}. Written by another version of batchlab?")
-        return cls(
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in body.items()}
-        )
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in body.items()
+        }
+        return cls(**values)
 
     def check_source(self, url: str) -> str:
         """`url`, normalised, when a job may read it or list below it; else ItemError(blocked_url)."""
@@ -140,6 +142,9 @@ class Authority:
         return self.allow_local and self._hosts.admit(locate(url), by_name=True)
 
     def _check_web(self, place: Location) -> None:
+        address = parse_address(place.host)
+        if address is not None and not is_public(address) and not is_loopback(address):
+            raise blocked(place.url, "its host is an address inside the network, not a public server")
         if not self._hosts.admit(place):
             raise blocked(
                 place.url, f"its host is not listed. Add {host_entry(place)} to BATCHLAB_HTTP_HOSTS"

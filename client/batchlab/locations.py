@@ -91,7 +91,7 @@ def locate(url: str) -> Location:
         raise blocked(url, "a ? or # in a key or path is written %3F or %23")
     if scheme == "file":
         return _file(url, parts.netloc, parts.path)
-    if not _BUCKET.fullmatch(parts.netloc) or ".." in parts.netloc:
+    if scheme != "memory" and (not _BUCKET.fullmatch(parts.netloc) or ".." in parts.netloc):
         raise blocked(url, "the bucket's name is not one: 3 or more of a-z 0-9 . _ -")
     return Location(scheme, parts.netloc, 0, _decoded(url, parts.path).removeprefix("/"))
 

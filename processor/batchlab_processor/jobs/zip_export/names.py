@@ -67,18 +67,17 @@ def folded(name: str) -> str:
 
     Wider than any one file system (NTFS, APFS, HFS+): too many " (2)" do no harm, one too few loses a photo.
     """
-    return _folded_ascii(name) if name.isascii() else _folded_unicode(name)
+    return "/".join(_folded_part(part) for part in name.split("/"))
 
 
-def _folded_ascii(name: str) -> str:
-    return name.lower()
-
-
-def _folded_unicode(name: str) -> str:
+@lru_cache(maxsize=16_384)
+def _folded_part(part: str) -> str:
+    if part.isascii():
+        return part.lower()
     for _ in range(2):  # folding may open what composes anew
-        name = unicodedata.normalize("NFKC", name).casefold().upper().casefold()
-    name = "".join(c for c in name if unicodedata.category(c) != "Cf")
-    return unicodedata.normalize("NFKC", name)
+        part = unicodedata.normalize("NFKC", part).casefold().upper().casefold()
+    part = "".join(c for c in part if unicodedata.category(c) != "Cf")
+    return unicodedata.normalize("NFKC", part)
 
 
 def _components(name: str) -> Sequence[str]:

@@ -85,7 +85,10 @@ class _Walk:
         self.values += 1
         if self.values > MOST_VALUES:
             if self.values == MOST_VALUES + 1:
-                self.say(place, f"the document holds more than {MOST_VALUES:,} values. Use a manifest.")
+                self.say(
+                    place,
+                    f"holds, with what stands before it, more than {MOST_VALUES:,} values. Use a manifest.",
+                )
             return None
         if len(place) > DEEPEST:
             return self.say(place[:3], f"is nested too deeply: at most {DEEPEST} levels.")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from batchlab.errors import DocumentError
-from batchlab.plain import DEEPEST, Refused, Repeated
+from batchlab.plain import DEEPEST, MOST_VALUES, Refused, Repeated
 
 LARGEST_BYTES = 16 * 1024**2  # of JSON: about 30,000 photos with signed URLs; longer lists are manifests
 LARGEST_YAML_BYTES = 4 * 1024**2  # YAML takes ten times the time
@@ -80,6 +80,8 @@ def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _read_json(text: str, name: str) -> Any:
+    if text.count(",") > MOST_VALUES:  # before they take memory; a text of so many commas is none of ours
+        raise DocumentError(f"{name}: holds more than {MOST_VALUES:,} values. Use a manifest.")
     try:
         return json.loads(text, object_pairs_hook=_fields, parse_int=_integer)
     except json.JSONDecodeError as error:
@@ -161,7 +163,7 @@ class _Events:
         self._open.append(_Open([], None if is_list else []))
 
     def _scalar(self, event: Any) -> None:
-        if event.tag not in (None, "!"):
+        if event.tag is not None:
             self._refuse(event, "tags (!) are not read. Write the plain value")
         if self._open and self._open[-1].awaits_name():
             names = self._open[-1].names

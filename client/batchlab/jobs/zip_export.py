@@ -30,6 +30,7 @@ from batchlab.problems import problem_at, problems_error
 from batchlab.texts import Line, Reference, Sha256, file_name_problem
 from batchlab.urls import PrefixUrl, SourceUrl
 
+MOST_ITEMS = 100_000  # in one document; beyond it a manifest is quicker to send and to check
 _EXPECTED_MOMENT = 'expected a moment such as "2026-06-06T14:30:00+02:00"'
 
 
@@ -148,6 +149,7 @@ class ZipExportParams(JobParams):
         tuple[ItemEntry, ...],
         Field(
             min_length=1,
+            max_length=MOST_ITEMS,
             description="The photos: URLs, {url, name?, id?, size?, takenAt?}, "
             "{manifest, sha256?, count?} or {prefix}.",
         ),
@@ -197,6 +199,8 @@ class ZipExportParams(JobParams):
     @field_validator("items", mode="wrap")
     @classmethod
     def _unique(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        if isinstance(value, list | tuple) and len(value) > MOST_ITEMS:
+            raise ValueError(f"holds {len(value):,} items, at most {MOST_ITEMS:,}. Put them into a manifest.")
         repeated = list(_repeated_keys(value)) if isinstance(value, list | tuple) else []
         try:
             items = handler(value)

@@ -78,10 +78,14 @@ def _wanted(ctx: Context) -> Iterator[Wanted]:
 def _listed(prefix: str, ctx: Context) -> Iterator[Wanted]:
     """What is in a folder and below it, named by its path from there; never what a sibling "folder2" holds."""
     folder = prefix.rstrip("/") + "/"
+    above = unquote(folder)
     for listed in ctx.storage.list(folder):
-        if not listed.url.endswith("/"):  # some tools mark folders by an empty object
-            name = unquote(listed.url.removeprefix(folder))
-            yield Wanted(listed.url, name, size_bytes=listed.size_bytes, modified=listed.modified)
+        if listed.url.endswith("/"):  # some tools mark folders by an empty object
+            continue
+        path = unquote(listed.url)
+        # A folder that is reached by a symbolic link is listed under its real path.
+        name = path.removeprefix(above) if path.startswith(above) else None
+        yield Wanted(listed.url, name, size_bytes=listed.size_bytes, modified=listed.modified)
 
 
 def _keys(wanted: Sequence[Wanted]) -> list[str]:

@@ -1,0 +1,93 @@
+"""What a web server's refusal means for an item, and how a page in a photo's place is told."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import PurePosixPath
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from batchlab.answers import Answer
+from batchlab.kinds import ItemError, Kind
+from batchlab.redact import shown
+
+LONGEST_WAIT_SECONDS = 3600.0  # a source that asks for more would stop the whole pool for it
+_SAID_BYTES = 4096  # of a refusal's body
+_EXPIRED = re.compile(
+    rb"request has expired|expiredtoken|signature (?:has )?expired|accessdenied.*expired", re.I | re.S
+)
+_PAGES = (".html", ".htm", ".xhtml")
+_PICTURES = "jpg jpeg jpe png gif webp heic heif avif tif tiff bmp psd dng cr2 cr3 nef arw orf rw2 raf"
+_NEVER_TEXT = frozenset(
+    f".{suffix}" for suffix in f"{_PICTURES} mp4 mov m4v avi mkv webm mp3 m4a wav pdf zip gz".split()
+)
+_PAGE_BEGINS = (b"<!doctype html", b"<html", b"<head", b"<body", b"<?xml", b"<error>")
+
+
+def status_error(url: str, answer: Answer, now: datetime) -> ItemError:
+    """The ItemError for an answer that is neither 200 nor 206; reads a little of its body."""
+    status = answer.status
+    what = f"{shown(url)} answered {status}"
+    if answer.url != url and shown(answer.url) != shown(url):
+        what += f" (redirected to {shown(answer.url)})"
+    if status in (404, 410):
+        return ItemError(Kind.MISSING, f"{what}: it is not there.")
+    if status in (400, 401, 403):  # Google answers 400 to an expired link, S3 403
+        if any(_has_expired(link, now) for link in (url, answer.url)) or _EXPIRED.search(_said(answer)):
+            return ItemError(Kind.EXPIRED_URL, f"{what}: the link has expired.")
+        if status != 400:
+            return ItemError(Kind.AUTH, f"{what}: access refused.")
+    wait = retry_after_seconds(answer.headers.get("Retry-After", ""), now)
+    if status == 429:
+        return ItemError(Kind.RATE_LIMIT, f"{what}: too many requests.", retry_after_seconds=wait)
+    if status in (408, 409, 425) or status >= 500:
+        return ItemError(Kind.API_ERROR, f"{what}.", retry_after_seconds=wait)
+    return ItemError(Kind.VALIDATION, f"{what}: the request was not understood. Check the URL.")
+
+
+def retry_after_seconds(text: str, now: datetime) -> float | None:
+    """Seconds that a Retry-After header asks for, 0 to an hour; None when it says nothing."""
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:9]), LONGEST_WAIT_SECONDS)
+    try:
+        until = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return min(max(0.0, (until - now).total_seconds()), LONGEST_WAIT_SECONDS)
+
+
+def refuse_page(url: str, content_type: str | None, head: bytes) -> None:
+    """Raises ItemError(corrupt) when this is a web page or an error message in place of the file asked for."""
+    suffix = PurePosixPath(unquote(urlsplit(url).path)).suffix.lower()
+    begins = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:16].lower()
+    labelled = content_type in ("text/html", "application/xhtml+xml") and suffix not in _PAGES
+    if labelled or (suffix in _NEVER_TEXT and begins.startswith(_PAGE_BEGINS)):
+        raise ItemError(
+            Kind.CORRUPT, f"{shown(url)} is a web page, not the file: perhaps a log-in or an error page."
+        )
+
+
+def _said(answer: Answer) -> bytes:
+    try:
+        return answer.read(_SAID_BYTES)
+    except ItemError:
+        return b""  # the status says enough
+
+
+def _has_expired(url: str, now: datetime) -> bool:
+    """Whether a presigned URL says of itself that its time is over."""
+    fields = {name.lower(): values[-1] for name, values in parse_qs(urlsplit(url).query).items()}
+    for made, lifetime in (("x-amz-date", "x-amz-expires"), ("x-goog-date", "x-goog-expires")):
+        try:
+            since = datetime.strptime(fields[made], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+            if since + timedelta(seconds=int(fields[lifetime])) < now:
+                return True
+        except (KeyError, ValueError, OverflowError):
+            continue
+    try:
+        return datetime.fromtimestamp(int(fields["expires"]), UTC) < now  # S3's older form, CloudFront, GCS
+    except (KeyError, ValueError, OverflowError, OSError):
+        return False

@@ -70,7 +70,7 @@ def _line(
         message = f"missing. Expected: {_described(field)}"
     else:
         message = _MESSAGES.get(kind, _own_words)(details, field)
-    return scrub(problem_line(place, message, root))
+    return problem_line(place, message, root)
 
 
 def _follow(

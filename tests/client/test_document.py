@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from batchlab.document import JobDocument, Limits, canonical, digest, load_document
 from batchlab.errors import DocumentError
@@ -161,6 +161,21 @@ def test_no_problem_repeats_a_secret() -> None:
             }
         )
     )
+
+
+def test_what_a_strangers_validator_says_is_shown_without_secrets() -> None:
+    class Params(BaseModel):
+        source: str
+
+        @field_validator("source")
+        @classmethod
+        def _never(cls, source: str) -> str:
+            raise ValueError(f"cannot\nuse {source}")
+
+    document = {"type": "copy", "params": {"source": "https://ana:CANARY@x.example/a.jpg?token=CANARY"}}
+    assert problems(document, types={"copy": Params}) == [
+        "params.source: cannot use https://x.example/a.jpg."
+    ]
 
 
 def test_an_unknown_type_names_the_nearest_installed_one() -> None:

@@ -31,6 +31,7 @@ def test_a_target_is_a_webhook_or_an_address() -> None:
         "ana@example..com",
         "ana @example.com",
         "a,b@example.com",
+        "ana@example.com,eve@example.com",
         "",
         7,
         None,

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from batchlab.advice import recommendations
 from batchlab.kinds import Kind
 from batchlab.outcome import Done, Failed, Outcome, Skipped
-from batchlab.redact import scrub, shown
+from batchlab.redact import scrub, scrubbed, shown
 from batchlab.render import render as render
 from batchlab.status import Counts, State
 from batchlab.words import counted
@@ -50,7 +50,7 @@ class Artifact(_Part):
 class ItemReport(_Part):
     """What one item took."""
 
-    key: str
+    key: Scrubbed
     outcome: Literal["done", "failed", "skipped"]
     size_bytes: int = 0
     seconds: float = 0.0  # all tries, waiting between them included
@@ -61,7 +61,7 @@ class ItemReport(_Part):
 class Failure(_Part):
     """Why one item is missing."""
 
-    key: str
+    key: Scrubbed
     kind: Kind
     message: Scrubbed
     attempts: int = 0
@@ -108,7 +108,7 @@ class Report(_Part):
     version: Literal[1] = 1
     id: str
     type: str
-    title: str = ""
+    title: Scrubbed = ""
     state: State
     generation: int = 1
     message: Scrubbed = ""  # one plain sentence
@@ -135,7 +135,7 @@ class Report(_Part):
     slowest: tuple[ItemReport, ...] = ()  # the ten that took longest, longest first
     items: tuple[ItemReport, ...] = ()  # empty when there are more than ITEMS_INLINE
     items_omitted: int = 0  # then their number; the ledger has them
-    facts: dict[str, Any] = {}  # what the job type adds
+    facts: Annotated[dict[str, Any], AfterValidator(scrubbed)] = {}  # what the job type adds
     environment: Environment = Environment()
 
 

@@ -64,6 +64,7 @@ class Context(Protocol):
     generation: int
     params: Any  # an instance of the job type's `params`
     facts: dict[str, Any]  # the plan's facts; {} while planning
+    report_facts: dict[str, Any]  # what the report shall say besides; "sink" names the sink that ran
     storage: Storage
     store: Store  # where job documents live; for the self-test and for cleaning up
     key: str | None  # the item being worked on, in `work`; else None

@@ -101,8 +101,8 @@ class Pool:
             tries += 1
             try:
                 result, size_bytes = self._work(entry, tries)
-            except RunStopped as stopped:  # from a map inside the item: it stops this schedule too
-                self._schedule.stop(stopped.reason, stopped.message, stopped.error)
+            except RunStopped as end:  # from a map inside the item: it stops this schedule too
+                self._schedule.stop(end.reason, end.message, end.error)
                 return None
             except Exception as cause:  # noqa: BLE001  whatever an author raises is a result
                 error = classify(cause)

@@ -1,6 +1,6 @@
 """What earlier runs left behind: which items are suspects, and which have killed their process twice.
 
-Every run keeps one document, runs/<run>.json: {in_flight, deaths, plain_crashes, ended}. Only a crash that
+Every run keeps one document, runs/<run>.json: {in_flight, deaths, plain_crashes}. Only a crash that
 the supervisor saw (SIGSEGV, SIGBUS, SIGABRT, SIGILL or the OOM killer) counts; a lost host never does.
 """
 
@@ -26,7 +26,6 @@ class History:
     convicted: dict[str, Failed] = field(default_factory=dict)
     plain_crashes: int = 0
     runs: int = 0
-    interrupted: int = 0
     signal: str = ""  # of the crash just before this run
 
     @property
@@ -44,9 +43,9 @@ def look_back(runs: Mapping[str, dict[str, Any]], crashed: str, ended: Collectio
             deaths[key] = max(deaths[key], count)
         plain_crashes = max(plain_crashes, body.get("plain_crashes", 0))
     convicted: dict[str, Failed] = {}
-    body = runs.get(run)
-    if body is not None:
-        in_flight = [key for key in body.get("in_flight", []) if key not in ended]
+    last = runs.get(run)
+    if last is not None:
+        in_flight = [key for key in last.get("in_flight", []) if key not in ended]
         plain_crashes += not in_flight
         deaths.update(in_flight)
         if len(in_flight) == 1 and deaths[in_flight[0]] >= DEATHS:
@@ -58,6 +57,5 @@ def look_back(runs: Mapping[str, dict[str, Any]], crashed: str, ended: Collectio
         convicted=convicted,
         plain_crashes=plain_crashes,
         runs=len(runs),
-        interrupted=sum(not body.get("ended") for body in runs.values()),
         signal=signal,
     )

@@ -20,7 +20,7 @@ def test_after_a_crash_the_items_that_may_have_been_in_flight_are_suspects() -> 
 def test_a_death_of_unknown_cause_never_counts() -> None:
     history = look_back({"r1": {"in_flight": ["a"]}, "r2": {"in_flight": ["a"]}}, "", ())
     assert history.suspects == frozenset()
-    assert history.interrupted == 2
+    assert history.runs == 2
 
 
 def test_a_second_death_alone_convicts_the_item() -> None:

@@ -1,0 +1,452 @@
+"""One run of one job: plan (saved) -> skip what is settled -> work -> collect -> report.
+
+The engine is the only caller of a job type's verbs. It promises that every key of the plan ends with exactly
+one outcome, that Done is recorded only when the effect survives a kill, and that it leaves no thread behind.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from batchlab.authority import Authority
+from batchlab.errors import BatchlabError
+from batchlab.kinds import ItemError, Kind
+from batchlab.lease import Lease, Waiting
+from batchlab.outcome import Done, Failed, Outcome, Skipped
+from batchlab.records import JobRecords
+from batchlab.report import Artifact, Environment, Figures, Report, Stopped, build_report
+from batchlab.status import State, exit_code
+from batchlab_processor import saved_plan
+from batchlab_processor.clock import Clock
+from batchlab_processor.context import RunContext, Services, no_passwords
+from batchlab_processor.display import Display, Quiet
+from batchlab_processor.environment import peak_rss_mib
+from batchlab_processor.errors import classify
+from batchlab_processor.interrupt import EXIT_INTERRUPTED, on_signal
+from batchlab_processor.job import Entry, JobType, Plan
+from batchlab_processor.keeper import Keeper
+from batchlab_processor.logs import item_logger
+from batchlab_processor.pace import Pace
+from batchlab_processor.pool import Pool
+from batchlab_processor.progress import Progress
+from batchlab_processor.recovery import PLAIN_CRASHES, look_back
+from batchlab_processor.run_ledger import RunLedger
+from batchlab_processor.schedule import Rules, RunStopped, Schedule, StopReason
+from batchlab_processor.storage import Storage
+from batchlab_processor.supervisor import new_run
+
+A = TypeVar("A")
+B = TypeVar("B")
+PAUSE_SECONDS = 3600.0  # when a quota is used up and nobody says until when
+logger = logging.getLogger("batchlab")
+
+
+@dataclass(frozen=True)
+class Door:
+    """What a run is given from outside; nothing in the engine reads the environment or makes a client."""
+
+    storage: Storage
+    authority: Authority
+    clock: Clock = dataclasses.field(default_factory=Clock)
+    display: Display = dataclasses.field(default_factory=Quiet)
+    passwords: Callable[[str], str] = no_passwords
+    run: str = dataclasses.field(default_factory=new_run)
+    crashed: str = ""  # "<run>:<signal>" when the supervisor saw the run before this one crash
+    paused_exit_code: int = EXIT_INTERRUPTED  # 0 in AWS Batch: a pause is no failure of the container
+    keep_seconds: float = 2.0  # how often ledger, progress and the wish to cancel are looked after
+    waiting: Waiting | None = dataclasses.field(
+        default_factory=Waiting
+    )  # for a live lease; None: stand aside
+    environment: Environment = dataclasses.field(default_factory=Environment)
+
+
+@dataclass(frozen=True)
+class End:
+    """How a run ended; `state` is not an ended one when the run was interrupted, paused or stood aside."""
+
+    state: State
+    exit_code: int
+    report: Report | None = None
+    message: str = ""
+
+
+class JobFailed(Exception):
+    """The whole job cannot go on; the message is the report's error."""
+
+
+def run(records: JobRecords, job: JobType[Any, Any], door: Door) -> End:
+    """Runs the job to its end, or goes on where an earlier run stopped; see End.
+
+    Raises ServiceError or Denied when the store cannot be used; the job can then be started again.
+    """
+    status = records.status()
+    if status.ended:
+        return End(status.state, exit_code(status.state), records.report(status.generation), "It had ended.")
+    lease = records.lease(status.generation, door.run, waiting=door.waiting)
+    if lease is None:
+        return End(status.state, 0, message="Another run works on this job; this one stood aside.")
+    with lease:
+        return _Run(records, job, door, lease).go()
+
+
+class _Run:
+    def __init__(self, records: JobRecords, job: JobType[Any, Any], door: Door, lease: Lease) -> None:
+        self.records, self.job, self.door, self.lease = records, job, door, lease
+        self.document = records.document()
+        self.status = records.status()
+        self.generation = self.status.generation
+        self.limits = self.document.limits
+        self.params = job.params.model_validate(self.document.params)
+        self.durable = job.durable(self.params)
+        self.pace = Pace(self.limits.starts_per_second, self.limits.min_interval)
+        self.progress = Progress(door.clock)
+        self.plan: Plan[Any] = Plan([])
+        self._lock = threading.Lock()
+        self._schedules: list[Schedule] = []
+        self._main: Schedule | None = None
+        self._stopped: RunStopped | None = None
+        self._too_late = False
+        self.ledger = RunLedger(
+            records.store,
+            records.id,
+            self.generation,
+            door.run,
+            job,
+            durable=self.durable,
+            workers=self.limits.workers,
+        )
+        self.services = Services(
+            document=self.document,
+            generation=self.generation,
+            params=self.params,
+            storage=door.storage,
+            store=records.store,
+            authority=door.authority,
+            clock=door.clock,
+            progress=self.progress,
+            ledger=self.ledger,
+            passwords=door.passwords,
+            confirm=self._confirm,
+            map=self._map,
+        )
+        self.context = RunContext(self.services)
+
+    # -- the straight line ---------------------------------------------------------------------------------
+
+    def go(self) -> End:
+        report = self.records.report(self.generation)
+        if report is not None:  # killed between report and status
+            return self._end_with(report)
+        self._look_back()
+        self._advance(
+            State.RUNNING, started_at=self.status.started_at or self.door.clock.now(), resume_at=None
+        )
+        artifacts: Sequence[Artifact] = ()
+        stopped: Stopped | None = None
+        error: str | None = None
+        try:
+            self.door.display.start(self.document, self.progress)
+            with on_signal(self._on_signal), Keeper(self._show, self._keep, self.door.keep_seconds):
+                self._load_or_make_plan()
+                artifacts = self._work_and_collect()
+        except RunStopped as stop:
+            if stop.reason in (StopReason.INTERRUPT, StopReason.LEASE_LOST, StopReason.PAUSE):
+                return self._leave(stop)
+            if stop.reason is StopReason.BROKEN and stop.error is not None:
+                raise stop.error from None
+            stopped = "cancelled" if stop.reason is StopReason.CANCEL else "max_failures"
+            error = None if stopped == "cancelled" else stop.message
+        except BatchlabError as broken:
+            if not isinstance(broken, saved_plan.BadPlan):
+                raise  # the store is gone: nothing can be said about the job now
+            error = broken.message
+        except Exception as cause:
+            error = str(cause) if isinstance(cause, JobFailed) else classify(cause).message
+            expected = isinstance(cause, ItemError | JobFailed)
+            logger.log(
+                logging.WARNING if expected else logging.ERROR,
+                "The job stops: %s",
+                error,
+                exc_info=not expected,
+            )
+        finally:
+            self.context.clean_up()
+            self.door.display.stop()
+        main = self._main
+        if (
+            stopped is None
+            and main is not None
+            and main.stopped
+            and main.stopped.reason is StopReason.DEADLINE
+        ):
+            stopped = "deadline"
+        return self._finish(artifacts, stopped, error)
+
+    def _look_back(self) -> None:
+        runs = self.records.runs(self.generation)
+        self.history = look_back(runs, self.door.crashed, self.ledger.ended())
+        self._announce([])
+        for failed in self.history.convicted.values():
+            self.ledger.convict(failed)
+
+    def _load_or_make_plan(self) -> None:
+        if self.history.plain_crashes >= PLAIN_CRASHES:
+            raise JobFailed(
+                f"Planning or collecting killed its process {PLAIN_CRASHES} times ({self.history.signal})."
+            )
+        saved = self.records.plan(self.generation)
+        if saved is not None:
+            self.plan = saved_plan.from_json(saved, self.job)
+        else:
+            self.plan = self._make_plan()
+            saved_plan.check(self.plan)
+            self.records.save_plan(self.generation, saved_plan.to_json(self.plan))
+        self.context.facts = self.plan.facts
+
+    def _make_plan(self) -> Plan[Any]:
+        """A passing fault while planning (a manifest's server that is away) is tried again like an item's."""
+        schedule = self._new_schedule([Entry("plan", self.document)], Rules(1, 1), Pace())
+        with self._pool(schedule, lambda entry, _: (self.job.plan(self.context), 0), workers=1) as pool:
+            outcome = next(pool.outcomes())
+        if isinstance(outcome, Failed):
+            raise JobFailed(outcome.message)
+        plan: Plan[Any] = outcome.result if isinstance(outcome, Done) else Plan([])
+        return plan
+
+    def _work_and_collect(self) -> Sequence[Artifact]:
+        entries = self.plan.entries
+        settled = self._settled(entries)
+        self.progress.plan(entries, settled)
+        rules = Rules(
+            workers=self.limits.workers,
+            ahead_bytes=self.limits.ahead_bytes,
+            ordered=self.job.ordered,
+            deadline=self._deadline(),
+            max_failures=self.limits.failures_allowed(len(entries)),
+        )
+        schedule = self._new_schedule(
+            entries,
+            rules,
+            self.pace,
+            settled=settled,
+            suspects=self.history.suspects,
+            announce=self._announce,
+        )
+        self._main = schedule
+        with self._pool(schedule, self._work, watcher=self) as pool:
+            try:
+                artifacts = self.job.collect(pool.outcomes(), self.context)
+                for _ in pool.outcomes():  # what the job type did not take itself
+                    pass
+            except BaseException:
+                self.services.stop.set()  # what is in flight need not go on
+                raise
+        self._confirm()
+        return artifacts
+
+    def _finish(self, artifacts: Sequence[Artifact], stopped: Stopped | None, error: str | None) -> End:
+        self.ledger.close()
+        if self.lease.lost.is_set():
+            return self._leave(RunStopped(StopReason.LEASE_LOST, "Another run has taken over this job."))
+        report = build_report(
+            self.document,
+            self._outcomes(),
+            artifacts,
+            self._figures(),
+            generation=self.generation,
+            stopped=stopped,
+            error=error,
+            effects_survive=self.durable != "job",
+            environment=self.door.environment,
+            facts=self.context.report_facts,
+            sink=self.context.report_facts.pop("sink", None),
+        )
+        return self._end_with(self.records.create_report(self.generation, report))
+
+    def _end_with(self, report: Report) -> End:
+        self._advance(
+            report.state,
+            counts=report.counts,
+            ended_at=report.ended_at,
+            resume_at=None,
+            message=report.message,
+            artifacts=tuple(artifact.name for artifact in report.artifacts),
+        )
+        return End(report.state, exit_code(report.state), report, report.message)
+
+    def _leave(self, stop: RunStopped) -> End:
+        """The run ends, the job does not."""
+        self.ledger.close()
+        if stop.reason is not StopReason.PAUSE:
+            return End(self.status.state, EXIT_INTERRUPTED, message=stop.message)
+        wish = stop.error.retry_after_seconds if isinstance(stop.error, ItemError) else None
+        resume_at = self.door.clock.now() + timedelta(seconds=wish or PAUSE_SECONDS)
+        self._advance(self.status.state, resume_at=resume_at)
+        self.records.save_pending(not_before=resume_at)
+        message = f"{stop.message} The job goes on at {resume_at:%Y-%m-%d %H:%M} UTC."
+        return End(self.status.state, self.door.paused_exit_code, message=message)
+
+    # -- items ---------------------------------------------------------------------------------------------
+
+    def _settled(self, entries: Sequence[Entry[Any] | Failed]) -> dict[str, Outcome]:
+        """What needs no work any more: settled by the job type's word, or failed before."""
+        settled: dict[str, Outcome] = {}
+        for entry in entries:
+            if isinstance(entry, Failed):
+                continue
+            failed = self.ledger.failed(entry.key)
+            if failed is not None:
+                settled[entry.key] = failed
+                continue
+            result = self.job.settled(entry.key, entry.item, self.context)
+            if result is not None:
+                known = self.ledger.done(entry.key) or Done(key=entry.key)
+                settled[entry.key] = known.model_copy(update={"result": result})
+        return settled
+
+    def _work(self, entry: Entry[Any], attempt: int) -> tuple[Any, int]:
+        view = self.context.for_item(entry, attempt)
+        result = self.job.work(entry.item, view)
+        return result, view.size_bytes
+
+    def started(self, entry: Entry[Any]) -> None:
+        self.progress.started(entry.key)
+
+    def failed_attempt(
+        self,
+        entry: Entry[Any],
+        tries: int,
+        error: ItemError,
+        cause: BaseException,
+        delay_seconds: float | None,
+    ) -> None:
+        log = item_logger(self.document.id, entry.key, tries)
+        if delay_seconds is None:
+            log.warning("%s", error, exc_info=cause if error.kind is Kind.BUG else None)
+            return
+        self.progress.waiting("rate_limit" if error.kind is Kind.RATE_LIMIT else "backoff", delay_seconds)
+        log.info("%s; trying again in %.1f s", error, delay_seconds)
+
+    def ended(self, entry: Entry[Any], outcome: Outcome) -> None:
+        self.ledger.record(outcome)
+        self.progress.ended(outcome)
+        self.door.display.ended(outcome)
+
+    def _announce(self, keys: list[str]) -> None:
+        body = {"in_flight": keys, "deaths": self.history.deaths, "plain_crashes": self.history.plain_crashes}
+        self.records.save_run(self.generation, self.door.run, body)
+
+    def _map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[tuple[A, B | Failed]]:
+        listed = list(items)
+        entries: list[Entry[Any]] = [Entry(str(number), item) for number, item in enumerate(listed)]
+        rules = Rules(self.limits.workers, ahead_bytes=self.limits.ahead_bytes, ordered=True)
+        schedule = self._new_schedule(entries, rules, self.pace)
+        with self._pool(schedule, lambda entry, _: (function(entry.item), 0)) as pool:
+            for item, outcome in zip(listed, pool.outcomes(), strict=True):
+                assert not isinstance(outcome, Skipped)  # neither deadline nor stages here
+                yield item, outcome.result if isinstance(outcome, Done) else outcome
+
+    def _new_schedule(self, entries: Sequence[Any], rules: Rules, pace: Pace, **more: Any) -> Schedule:
+        schedule = Schedule(entries, rules, self.door.clock, pace, **more)
+        with self._lock:
+            self._schedules.append(schedule)
+            if self._stopped is not None:
+                schedule.stop(self._stopped.reason, self._stopped.message)
+        return schedule
+
+    def _pool(
+        self, schedule: Schedule, work: Any, *, workers: int | None = None, watcher: Any = None
+    ) -> Pool:
+        return Pool(
+            schedule,
+            work,
+            workers=workers or self.limits.workers,
+            attempts=self.limits.attempts,
+            clock=self.door.clock,
+            stop=self.services.stop,
+            watcher=watcher,
+        )
+
+    # -- stopping ------------------------------------------------------------------------------------------
+
+    def stop(self, reason: StopReason, message: str) -> bool:
+        """Stops every schedule of this run; False when all outcomes had been handed on already."""
+        with self._lock:
+            if self._main is not None and not self._main.stop(reason, message):
+                return False
+            self._stopped = self._stopped or RunStopped(reason, message)
+            for schedule in self._schedules:
+                schedule.stop(reason, message)
+        self.services.stop.set()
+        return True
+
+    def _on_signal(self, name: str) -> None:
+        self.stop(StopReason.INTERRUPT, f"Interrupted ({name}). Start it again and it goes on where it was.")
+        self.services.stop.set()
+        self.ledger.flush()
+
+    def _confirm(self) -> None:
+        if self.lease.lost.is_set():
+            raise RunStopped(StopReason.LEASE_LOST, "Another run has taken over this job.")
+
+    def _deadline(self) -> float | None:
+        """The clock's monotonic seconds at which no further item starts; counted from the generation's start."""
+        if self.limits.deadline is None or self.status.started_at is None:
+            return None
+        left = self.status.started_at + self.limits.deadline - self.door.clock.now()
+        return self.door.clock.monotonic() + left.total_seconds()
+
+    # -- what others see -----------------------------------------------------------------------------------
+
+    def _show(self) -> None:
+        self.door.display.show(self.progress.snapshot())
+
+    def _keep(self) -> None:
+        if self.lease.lost.is_set():
+            self.stop(StopReason.LEASE_LOST, "Another run has taken over this job.")
+            return
+        self.ledger.flush()
+        if not self._too_late and self.records.cancel_requested(self.generation):
+            self._too_late = not self.stop(StopReason.CANCEL, "Cancelled.")
+            if self._too_late:
+                logger.warning("The wish to cancel came too late: only the delivery was left.")
+        snapshot = self.progress.snapshot()
+        self.records.save_progress(self.generation, 0, snapshot.counts, snapshot.last_progress_at)
+        state = (
+            State.CANCELLING
+            if self._stopped and self._stopped.reason is StopReason.CANCEL
+            else self.status.state
+        )
+        self._advance(state, counts=snapshot.counts, last_progress_at=snapshot.last_progress_at)
+
+    def _advance(self, state: State, **changes: Any) -> None:
+        wanted = self.status.model_copy(update={"state": state, **changes})
+        self.status = self.records.save_status(wanted)
+
+    def _outcomes(self) -> list[Outcome]:
+        """One outcome for every key of the plan, in plan order."""
+        known = self._main.known() if self._main is not None else {}
+        return [
+            known.get(entry.key)
+            or (entry if isinstance(entry, Failed) else Skipped(key=entry.key, reason="not_started"))
+            for entry in self.plan.entries
+        ]
+
+    def _figures(self) -> Figures:
+        now = self.door.clock.now()
+        return Figures(
+            started_at=self.status.started_at or now,
+            ended_at=now,
+            peak_rss_mib=peak_rss_mib(),
+            downloaded_bytes=self.progress.downloaded_bytes,
+            uploaded_bytes=self.progress.uploaded_bytes,
+            waited_seconds=self.progress.waited_seconds,
+            runs=self.history.runs + 1,
+            interrupted=self.history.runs,
+        )

@@ -1,0 +1,569 @@
+"""One run of one job, and several runs of one job: what the engine promises, in memory and with kills."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from batchlab.authority import Authority
+from batchlab.document import JobDocument
+from batchlab.kinds import ItemError, Kind
+from batchlab.ledger import fold
+from batchlab.outcome import Done, Outcome
+from batchlab.records import JobRecords, submit_locally
+from batchlab.report import Artifact
+from batchlab.status import State
+from batchlab.stores.memory import MemoryStore
+from batchlab_processor import engine
+from batchlab_processor.engine import Door, End
+from batchlab_processor.job import Context, Entry, JobType, Plan
+from batchlab_processor.testing import FastClock
+
+
+class Word(BaseModel):
+    text: str
+
+
+class Loud(BaseModel):
+    text: str
+
+
+class ShoutParams(BaseModel):
+    count: int = 10
+
+
+class Shout(JobType[Word, Loud]):
+    """Says words loudly. What goes wrong is planted by the test."""
+
+    name: ClassVar[str] = "shout"
+    params = ShoutParams
+    item = Word
+    result = Loud
+    effect: Literal["item", "job", "own"] = "item"
+
+    def __init__(self) -> None:
+        self.worked: Counter[str] = Counter()
+        self.collected: list[Outcome] = []
+        self.plant: Any = lambda item, ctx: None
+        self.plant_plan: Any = lambda ctx: None
+        self.plant_collect: Any = lambda ctx: None
+        self.stages = 1
+        self.lock = threading.Lock()
+
+    def durable(self, params: Any) -> Literal["item", "job", "own"]:
+        return self.effect
+
+    def plan(self, ctx: Context) -> Plan[Word]:
+        self.plant_plan(ctx)
+        count = ctx.params.count
+        return Plan(
+            [Entry(f"w{n}", Word(text=f"w{n}"), stage=n % self.stages, size_bytes=1) for n in range(count)],
+            facts={"made": "by plan"},
+        )
+
+    def work(self, item: Word, ctx: Context) -> Loud:
+        with self.lock:
+            self.worked[item.text] += 1
+        self.plant(item, ctx)
+        ctx.moved(1)
+        return Loud(text=item.text.upper())
+
+    def collect(self, outcomes: Iterator[Outcome], ctx: Context) -> list[Artifact]:
+        assert ctx.facts == {"made": "by plan"}
+        self.collected = list(outcomes)
+        self.plant_collect(ctx)
+        if not any(isinstance(outcome, Done) for outcome in self.collected):
+            return []
+        return [Artifact(name="words.txt", url="memory://out/words.txt", size_bytes=1)]
+
+
+class World:
+    """A store that outlives the runs, and one job in it."""
+
+    def __init__(self, job: Shout | None = None, **document: Any) -> None:
+        self.job = job or Shout()
+        self.store = MemoryStore()
+        self.clock = FastClock(speed=document.pop("speed", 2000))
+        made = JobDocument.model_validate({"type": "shout", "output": "s3://bucket/out", **document})
+        self.records: JobRecords = submit_locally(self.store, made)
+
+    def run(self, crashed: str = "", **door: Any) -> End:
+        door = {"waiting": None, "keep_seconds": 0.01, "clock": self.clock, **door}
+        return engine.run(
+            self.records,
+            self.job,
+            Door(storage=None, authority=Authority(), crashed=crashed, **door),  # type: ignore[arg-type]
+        )
+
+
+def fails(kind: Kind, *keys: str, **more: Any) -> Any:
+    def plant(item: Word, ctx: Context) -> None:
+        if item.text in keys:
+            raise ItemError(kind, f"planted for {item.text}", **more)
+
+    return plant
+
+
+def test_a_job_without_faults_succeeds_and_its_report_accounts_for_every_item() -> None:
+    world = World()
+    end = world.run()
+    assert (end.state, end.exit_code) == (State.SUCCEEDED, 0)
+    assert end.report is not None
+    assert (end.report.counts.total, end.report.counts.done, end.report.size_bytes) == (10, 10, 10)
+    assert [artifact.name for artifact in end.report.artifacts] == ["words.txt"]
+    assert world.records.status().state is State.SUCCEEDED
+    assert world.records.report(1) == end.report
+
+
+def test_a_failed_item_makes_the_job_partial_and_is_named_with_kind_and_attempts() -> None:
+    world = World()
+    world.job.plant = fails(Kind.API_ERROR, "w3")
+    end = world.run()
+    assert (end.state, end.exit_code) == (State.PARTIAL, 3)
+    assert end.report is not None
+    (failure,) = end.report.failures
+    assert (failure.key, failure.kind, failure.attempts) == ("w3", Kind.API_ERROR, 3)
+    assert world.job.worked["w3"] == 3
+
+
+def test_when_nothing_could_be_delivered_the_job_failed() -> None:
+    world = World()
+    world.job.plant = fails(Kind.MISSING, *[f"w{n}" for n in range(10)])
+    assert world.run().state is State.FAILED
+
+
+def test_a_defect_of_the_job_type_fails_that_item_as_a_bug() -> None:
+    world = World()
+    world.job.plant = lambda item, ctx: 1 // (item.text != "w5")
+    end = world.run()
+    assert end.report is not None
+    assert [(f.key, f.kind, f.attempts) for f in end.report.failures] == [("w5", Kind.BUG, 1)]
+
+
+def test_an_error_while_planning_fails_the_job_and_says_why() -> None:
+    world = World()
+    world.job.plant_plan = lambda ctx: (_ for _ in ()).throw(ItemError(Kind.MISSING, "no manifest"))
+    end = world.run()
+    assert end.state is State.FAILED
+    assert end.report is not None
+    assert end.report.error == "no manifest"
+
+
+def test_a_passing_fault_while_planning_is_tried_again() -> None:
+    world = World()
+    faults = iter([ItemError(Kind.NETWORK, "away"), ItemError(Kind.API_ERROR, "503")])
+
+    def plant(ctx: Context) -> None:
+        fault = next(faults, None)
+        if fault:
+            raise fault
+
+    world.job.plant_plan = plant
+    assert world.run().state is State.SUCCEEDED
+
+
+def test_an_error_while_collecting_fails_the_job_and_leaves_no_thread() -> None:
+    before = threading.active_count()
+    world = World()
+    world.job.effect = "job"
+    world.job.plant_collect = lambda ctx: 1 // 0
+    end = world.run()
+    assert end.state is State.FAILED
+    assert end.report is not None
+    assert "ZeroDivisionError" in (end.report.error or "")
+    assert threading.active_count() == before
+
+
+def test_a_job_that_has_ended_is_not_run_again() -> None:
+    world = World()
+    world.run()
+    world.job.worked.clear()
+    assert world.run().state is State.SUCCEEDED
+    assert not world.job.worked
+
+
+def test_two_runs_on_one_job_one_works_and_the_other_stands_aside() -> None:
+    world = World(speed=1)
+    started, go_on = threading.Event(), threading.Event()
+
+    def plant(item: Word, ctx: Context) -> None:
+        started.set()
+        go_on.wait(10)
+
+    world.job.plant = plant
+    ends: list[End] = []
+    thread = threading.Thread(target=lambda: ends.append(world.run()))
+    thread.start()
+    started.wait(10)
+    aside = world.run()
+    go_on.set()
+    thread.join()
+    assert (aside.exit_code, aside.report) == (0, None)
+    assert ends[0].state is State.SUCCEEDED
+    assert set(world.job.worked.values()) == {1}
+
+
+def test_a_run_that_lost_its_lease_completes_nothing() -> None:
+    world = World()
+
+    def steal(ctx: Context) -> None:
+        name = f"jobs/{world.records.id}/g1/lease-all-0.json"
+        found = world.store.read(name)
+        assert found is not None
+        world.store.replace(name, {**found.body, "run": "thief"}, found.version)
+        for thread in threading.enumerate():
+            if thread.name == "lease":
+                lease = thread._target.__self__  # type: ignore[attr-defined]
+                lease.renew()
+
+    world.job.plant_collect = steal
+    end = world.run()
+    assert (end.exit_code, end.report) == (75, None)
+    assert world.records.report(1) is None
+    assert not world.records.status().ended
+
+
+def test_cancel_skips_what_has_not_started_and_does_not_collect() -> None:
+    world = World(params={"count": 200}, speed=1)
+
+    def plant(item: Word, ctx: Context) -> None:
+        if item.text == "w7":
+            world.records.ask_to_cancel(1)
+        time.sleep(0.005)
+
+    world.job.plant = plant
+    end = world.run()
+    assert (end.state, end.exit_code) == (State.CANCELLED, 4)
+    assert end.report is not None
+    counts = end.report.counts
+    assert counts.skipped > 0
+    assert counts.done + counts.skipped == counts.total == 200
+    assert end.report.artifacts == ()
+
+
+def test_cancel_after_the_last_outcome_is_too_late_and_the_job_succeeds() -> None:
+    world = World()
+
+    def plant(ctx: Context) -> None:
+        world.records.ask_to_cancel(1)
+        time.sleep(0.1)
+
+    world.job.plant_collect = plant
+    assert world.run().state is State.SUCCEEDED
+
+
+def test_a_deadline_still_collects_what_is_done() -> None:
+    world = World(params={"count": 100}, limits={"deadline": "60s", "workers": 2}, speed=500)
+    world.job.plant = lambda item, ctx: world.clock.sleep(5)
+    end = world.run()
+    assert end.state is State.PARTIAL
+    assert end.report is not None
+    assert end.report.skipped_by_reason["not_started"] > 50
+    assert end.report.artifacts
+
+
+def test_too_many_failures_stop_the_job() -> None:
+    world = World(params={"count": 100}, limits={"max_failures": "5%"})
+    world.job.plant = fails(Kind.MISSING, *[f"w{n}" for n in range(50)])
+    world.job.effect = "job"
+    end = world.run()
+    assert end.state is State.FAILED
+    assert end.report is not None
+    assert "max_failures (5)" in (end.report.error or "")
+
+
+def test_a_used_up_quota_pauses_the_job_and_a_later_run_ends_it() -> None:
+    world = World()
+    quota = [3]
+
+    def plant(item: Word, ctx: Context) -> None:
+        with world.job.lock:
+            quota[0] -= 1
+            if quota[0] < 0:
+                raise ItemError(Kind.QUOTA_EXHAUSTED, "per day", retry_after_seconds=7200)
+
+    world.job.plant = plant
+    end = world.run()
+    assert (end.exit_code, end.report) == (75, None)
+    status = world.records.status()
+    assert status.state is State.RUNNING
+    assert status.resume_at is not None
+    assert world.store.read(f"pending/{world.records.id}") is not None
+    quota[0] = 100
+    end = world.run()
+    assert end.state is State.SUCCEEDED
+    assert world.records.status().resume_at is None
+
+
+def test_a_retry_takes_only_what_failed_or_was_not_started() -> None:
+    world = World()
+    world.job.plant = fails(Kind.MISSING, "w2", "w4")
+    world.run()
+    world.records.start_retry()
+    world.job.plant = lambda item, ctx: None
+    world.job.worked.clear()
+    end = world.run()
+    assert world.job.worked == {"w2": 1, "w4": 1}
+    assert end.state is State.SUCCEEDED
+    assert end.report is not None
+    assert (end.report.generation, end.report.counts.done) == (2, 10)
+    assert sorted(outcome.key for outcome in world.job.collected) == [f"w{n}" for n in range(10)]
+
+
+def test_a_job_that_is_durable_as_a_whole_starts_over_when_retried() -> None:
+    world = World()
+    world.job.effect = "job"
+    world.job.plant = fails(Kind.MISSING, "w2")
+    world.run()
+    world.records.start_retry()
+    world.job.plant = lambda item, ctx: None
+    world.job.worked.clear()
+    assert world.run().state is State.SUCCEEDED
+    assert len(world.job.worked) == 10
+
+
+def test_results_of_earlier_runs_reach_collect_as_the_types_own_model() -> None:
+    world = World()
+    world.job.plant_collect = lambda ctx: ctx.stop.set() or engine_stop(world)
+
+    def engine_stop(world: World) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        world.run()
+    world.job.plant_collect = lambda ctx: None
+    world.job.worked.clear()
+    assert world.run().state is State.SUCCEEDED
+    assert not world.job.worked
+    assert all(
+        isinstance(outcome.result, Loud) for outcome in world.job.collected if isinstance(outcome, Done)
+    )
+
+
+def test_the_plan_is_saved_before_the_first_work_and_made_once() -> None:
+    world = World()
+    plans: list[int] = []
+    world.job.plant_plan = lambda ctx: plans.append(1)
+    seen: list[bool] = []
+
+    def plant(item: Word, ctx: Context) -> None:
+        seen.append(world.records.plan(1) is not None)
+        if item.text == "w9":
+            raise SystemExit
+
+    world.job.plant = plant
+    with pytest.raises(SystemExit):
+        world.run()
+    world.job.plant = lambda item, ctx: None
+    assert world.run().state is State.SUCCEEDED
+    assert plans == [1]
+    assert all(seen)
+
+
+def test_after_a_crash_the_suspects_run_alone_and_the_second_death_is_the_items_own() -> None:
+    world = World(params={"count": 30}, limits={"workers": 5})
+
+    class Dead(BaseException):
+        """What a segmentation fault is to this test: the run ends at once, without a word."""
+
+    alone: dict[str, int] = {}
+    flying: set[str] = set()
+
+    def plant(item: Word, ctx: Context) -> None:
+        with world.job.lock:
+            flying.add(item.text)
+            alone[item.text] = len(flying)
+        try:
+            if item.text == "w11":
+                raise Dead
+            time.sleep(0.001)
+        finally:
+            with world.job.lock:
+                flying.discard(item.text)
+
+    world.job.plant = plant
+    with pytest.raises(Dead):
+        world.run(run="1-first")
+    with pytest.raises(Dead):
+        world.run(run="2-second", crashed="1-first:SIGSEGV")
+    assert alone["w11"] == 1
+    end = world.run(run="3-third", crashed="2-second:SIGSEGV")
+    assert end.state is State.PARTIAL
+    assert end.report is not None
+    assert [(f.key, f.kind) for f in end.report.failures] == [("w11", Kind.CRASH)]
+    assert end.report.runs == 3
+
+
+def test_planning_that_kills_its_process_three_times_fails_the_job() -> None:
+    world = World()
+
+    class Dead(BaseException):
+        pass
+
+    def plant(ctx: Context) -> None:
+        raise Dead
+
+    world.job.plant_plan = plant
+    crashed = ""
+    for number in range(3):
+        with pytest.raises(Dead):
+            world.run(run=f"{number}-run", crashed=crashed)
+        crashed = f"{number}-run:SIGSEGV"
+    end = world.run(crashed=crashed)
+    assert end.state is State.FAILED
+    assert end.report is not None
+    assert "killed its process" in (end.report.error or "")
+
+
+def test_a_failed_stage_skips_the_later_ones() -> None:
+    world = World(params={"count": 9})
+    world.job.stages = 3
+    world.job.plant = fails(Kind.MISSING, "w1")
+    end = world.run()
+    assert end.report is not None
+    assert end.report.skipped_by_reason == {"stage": 3}
+    assert end.state is State.PARTIAL
+
+
+def test_map_lends_workers_and_attempts_and_gives_failures_as_results() -> None:
+    world = World(limits={"workers": 3})
+    got: list[Any] = []
+
+    def plant(ctx: Context) -> None:
+        tries: Counter[int] = Counter()
+
+        def probe(number: int) -> int:
+            tries[number] += 1
+            if number == 3:
+                raise ItemError(Kind.MISSING, "gone")
+            if number == 5 and tries[number] == 1:
+                raise ItemError(Kind.NETWORK, "once")
+            return number * 10
+
+        got.extend(ctx.map(probe, range(8)))
+
+    world.job.plant_plan = plant
+    assert world.run().state is State.SUCCEEDED
+    assert [item for item, _ in got] == list(range(8))
+    assert [result if isinstance(result, int) else result.kind for _, result in got] == [
+        0, 10, 20, Kind.MISSING, 40, 50, 60, 70,
+    ]  # fmt: skip
+
+
+def test_twenty_refused_probes_in_a_row_stop_the_job_while_it_plans() -> None:
+    world = World()
+
+    def probe(number: int) -> int:
+        raise ItemError(Kind.AUTH, "403")
+
+    world.job.plant_plan = lambda ctx: list(ctx.map(probe, range(1000)))
+    end = world.run()
+    assert end.state is State.FAILED
+    assert end.report is not None
+    assert "refused (auth)" in (end.report.error or "")
+
+
+def test_for_own_durability_only_what_was_settled_survives() -> None:
+    world = World()
+    world.job.effect = "own"
+
+    def plant(item: Word, ctx: Context) -> None:
+        if item.text == "w1":
+            assert ctx.key is not None
+            ctx.settle(ctx.key, Loud(text="kept"))
+
+    world.job.plant = plant
+    world.job.plant_collect = lambda ctx: (_ for _ in ()).throw(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        world.run()
+    assert set(fold(world.store, world.records.id, 1).outcomes) == {"w1"}
+    world.job.plant_collect = lambda ctx: None
+    world.job.worked.clear()
+    assert world.run().state is State.SUCCEEDED
+    assert set(world.job.worked) == {f"w{n}" for n in range(10)} - {"w1"}
+
+
+def test_notes_survive_a_kill() -> None:
+    world = World()
+
+    def first(ctx: Context) -> None:
+        ctx.note("upload", {"id": "u-1"})
+        raise KeyboardInterrupt
+
+    world.job.plant_plan = first
+    with pytest.raises(KeyboardInterrupt):
+        world.run()
+    seen: list[Any] = []
+    world.job.plant_plan = lambda ctx: seen.extend(ctx.notes("upload"))
+    world.run()
+    assert [note["id"] for note in seen] == ["u-1"]
+
+
+class Killed(BaseException):
+    """A kill -9 as seen from inside: nothing after it runs, not even the store's writes."""
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    count=st.integers(0, 30),
+    workers=st.integers(1, 6),
+    seed=st.integers(0, 2**32),
+    effect=st.sampled_from(["item", "job"]),
+    ordered=st.booleans(),
+    kills=st.integers(0, 4),
+    cancels=st.booleans(),
+)
+def test_any_mix_of_failures_kills_and_cancels_ends_with_every_key_accounted_for_once(
+    count: int, workers: int, seed: int, effect: Any, ordered: bool, kills: int, cancels: bool
+) -> None:
+    chance = random.Random(seed)
+    world = World(params={"count": count}, limits={"workers": workers, "attempts": 2}, speed=100_000)
+    world.job.effect = effect
+    type(world.job).ordered = ordered
+    kinds = [kind for kind in Kind if kind not in (Kind.QUOTA_EXHAUSTED, Kind.AUTH)]
+    fate = {f"w{n}": chance.choice([None, None, None, *kinds]) for n in range(count)}
+    kill_in = [chance.randrange(1, 12)]
+
+    def plant(item: Word, ctx: Context) -> None:
+        with world.job.lock:
+            kill_in[0] -= 1
+            if kill_in[0] == 0 and kills_left[0]:
+                raise Killed
+            if cancels and item.text == "w8":
+                world.records.ask_to_cancel(1)
+        kind = fate[item.text]
+        if kind and chance.random() < 0.8:
+            raise ItemError(kind, "planted")
+
+    kills_left = [kills]
+    world.job.plant = plant
+    for _ in range(kills + 1):
+        try:
+            end = world.run(keep_seconds=0.002)
+            break
+        except Killed:
+            kills_left[0] -= 1
+            kill_in[0] = chance.randrange(1, 12)
+    else:
+        kills_left[0] = 0
+        end = world.run(keep_seconds=0.002)
+    type(world.job).ordered = False
+    assert end.report is not None, end
+    keys = [item.key for item in end.report.items]
+    assert keys == [f"w{n}" for n in range(count)]
+    counts = end.report.counts
+    assert counts.done + counts.failed + counts.skipped == count
+    assert world.records.status().state is end.state is end.report.state
+    if end.state in (State.SUCCEEDED, State.PARTIAL) and end.report.artifacts:
+        seen = [outcome.key for outcome in world.job.collected]
+        assert sorted(seen) == sorted(keys)
+        assert sum(isinstance(outcome, Done) for outcome in world.job.collected) == counts.done

@@ -160,7 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
     def head(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status, HTTPStatus(status).phrase if status in set(HTTPStatus) else "Odd")
         for name, value in headers.items():
-            self.send_header(name, value)
+            self.send_header(name, value.encode().decode("latin-1"))  # any text, as UTF-8
         self.end_headers()
 
     def send(self, data: bytes) -> None:

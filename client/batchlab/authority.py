@@ -115,7 +115,7 @@ class Authority:
             raise blocked(url, "a submitted job reads no file://; upload it to s3://, r2:// or gs:// first")
         self._check_memory(place)
         if self._store is not None and _reads(place, self._store):
-            raise blocked(url, "job documents live there; choose a place outside BATCHLAB_STORE")
+            raise blocked(url, "job documents live there or below; choose a place outside BATCHLAB_STORE")
         if not self._sources.admit(place):
             raise blocked(url, f"it lies in no listed place. Add {_folder(place)} to BATCHLAB_SOURCE_ROOTS")
         return place.url

@@ -22,6 +22,7 @@ from batchlab.settings import Settings
 from batchlab.store import AlreadyExists, VersionConflict
 from batchlab.words import size
 from batchlab_processor import registry
+from batchlab_processor.environment import memory_mib
 from batchlab_processor.job import Context, Entry, JobType, Plan
 
 # Answers every region and needs no account; any answer at all proves the way out.
@@ -225,9 +226,7 @@ def _disk(ctx: Context) -> str:
 
 
 def _memory(ctx: Context) -> str:
-    from batchlab_processor.environment import describe
-
-    limit_mib = describe(Settings()).memory_mib
+    limit_mib = memory_mib()
     if limit_mib is None:
         return "this system does not tell how much there is"
     wanted = ctx.document.limits.ahead_bytes + PROGRAM_BYTES

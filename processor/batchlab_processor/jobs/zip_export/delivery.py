@@ -15,7 +15,7 @@ from batchlab.redact import shown
 from batchlab_processor.job import Context
 
 TAIL_BYTES = 64 * 1024
-_UNSEEN = (Kind.MISSING, Kind.AUTH, Kind.BLOCKED_URL)  # not there, or we may only write there
+_UNSEEN = (Kind.MISSING, Kind.AUTH)  # not there, or we may only write there
 
 
 class Seal:
@@ -72,9 +72,9 @@ def is_ours(ctx: Context, url: str) -> bool:
         return False
     size_bytes = kept.body["size_bytes"]
     try:
-        if ctx.storage.probe(url).size_bytes != size_bytes:
+        if ctx.storage.probe(url, delivered=True).size_bytes != size_bytes:
             return False
-        with ctx.storage.open(url, start=max(0, size_bytes - TAIL_BYTES)) as reader:
+        with ctx.storage.open(url, start=max(0, size_bytes - TAIL_BYTES), delivered=True) as reader:
             tail = reader.read()
     except ItemError as error:
         if error.kind in _UNSEEN:
@@ -86,7 +86,7 @@ def is_ours(ctx: Context, url: str) -> bool:
 def _exists(ctx: Context, url: str) -> bool:
     """False when we may not look: then the write itself says it."""
     try:
-        ctx.storage.probe(url)
+        ctx.storage.probe(url, delivered=True)
     except ItemError as error:
         if error.kind in _UNSEEN:
             return False

@@ -1,18 +1,13 @@
-"""Lists of photos kept in a file: a JSON array, JSON lines, or CSV with a header; plain, gzip or bzip2."""
+"""Lists of photos kept in a file: a JSON array, JSON lines, or CSV with a header; compressed or not."""
 
 from __future__ import annotations
 
-import bz2
 import csv
-import gzip
 import hashlib
-import io
 import json
-import tempfile
-import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import IO, Any
+from contextlib import nullcontext
+from typing import Any, TextIO
 
 from pydantic import ValidationError
 
@@ -21,33 +16,36 @@ from batchlab.kinds import ItemError, Kind
 from batchlab.problems import problems_of
 from batchlab.redact import shown
 from batchlab_processor.job import Context
+from batchlab_processor.storage import documents
+from batchlab_processor.storage.base import Reader
 
 MOST_ITEMS = 1_000_000  # the plan of one job is held in memory, about 1 kB an item
-LARGEST_ARRAY_CHARACTERS = 512 * 1024 * 1024  # a JSON array is read at once; lines are not
 LONGEST_LINE_CHARACTERS = 64 * 1024
 PROBLEMS_SHOWN = 20
-_IN_MEMORY_BYTES = 16 * 1024 * 1024
-_COPY_BYTES = 1024 * 1024
+_PIECE_BYTES = 256 * 1024
 
 
 def read_manifest(manifest: Manifest, ctx: Context) -> list[ItemSpec]:
     """The photos that the manifest lists, in its order.
 
     Raises ItemError: validation with a line for each thing wrong (at most 20), also when digest or count are
-    not those given; corrupt when the compressed file is cut; and what storage raises.
+    not those given; and what storage raises.
     """
     place = shown(manifest.manifest)
-    with _fetched(manifest, place, ctx) as content:
+    with ctx.storage.open(manifest.manifest) as reader:
+        hashed = _Hashed(reader)
         try:
-            items = _checked(_rows(content), place)
-        except (EOFError, zlib.error, gzip.BadGzipFile, OSError) as error:
-            raise ItemError(Kind.CORRUPT, f"{place} cannot be decompressed: {error}.") from None
-        except UnicodeDecodeError as error:
-            raise _invalid(
-                place, f"is not UTF-8 at byte {error.start:,} of a block. Save it as UTF-8."
-            ) from None
+            with documents.text(nullcontext(hashed)) as text:
+                items = _checked(_items(text), place)
         except (json.JSONDecodeError, csv.Error, RecursionError) as error:
+            hashed.check(manifest, place)
             raise _invalid(place, f"cannot be read: {error}. {_EXPECTED}") from None
+        except ItemError:
+            hashed.check(
+                manifest, place
+            )  # of two things wrong, another file than was meant explains the other
+            raise
+        hashed.check(manifest, place)
     if manifest.count is not None and len(items) != manifest.count:
         raise _invalid(place, f"lists {len(items):,} photos, the document says {manifest.count:,}.")
     return items
@@ -56,44 +54,41 @@ def read_manifest(manifest: Manifest, ctx: Context) -> list[ItemSpec]:
 _EXPECTED = "Expected a JSON array, JSON lines, or CSV with a header line that has a column url."
 
 
-@contextmanager
-def _fetched(manifest: Manifest, place: str, ctx: Context) -> Iterator[IO[bytes]]:
-    """The file as it is stored, read once, so that what was hashed is what is read."""
-    digest = hashlib.sha256()
-    with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=ctx.scratch()) as file:
-        with ctx.storage.open(manifest.manifest) as reader:
-            while piece := reader.read(_COPY_BYTES):
-                digest.update(piece)
-                file.write(piece)
-        if manifest.sha256 is not None and digest.hexdigest() != manifest.sha256:
-            raise _invalid(
-                place, f"has the SHA-256 {digest.hexdigest()}, the document says {manifest.sha256}."
-            )
-        file.seek(0)
-        yield file
+class _Hashed:
+    """A reader that knows the SHA-256 of what went through it: of the file as it is stored."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.probed = reader.probed
+        self.size_bytes = reader.size_bytes
+        self._reader = reader
+        self._digest = hashlib.sha256()
+
+    def readinto(self, buffer: memoryview) -> int:
+        count = self._reader.readinto(buffer)
+        self._digest.update(buffer[:count])
+        return count
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._reader.read(size)
+        self._digest.update(content)
+        return content
+
+    def check(self, manifest: Manifest, place: str) -> None:
+        """Raises ItemError(validation) when it is not the digest that the document says; reads to the end."""
+        if manifest.sha256 is None:
+            return
+        while self.read(_PIECE_BYTES):
+            pass
+        if self._digest.hexdigest() != manifest.sha256:
+            digest = self._digest.hexdigest()
+            raise _invalid(place, f"has the SHA-256 {digest}, the document says {manifest.sha256}.")
 
 
-def _rows(file: IO[bytes]) -> Iterator[tuple[str, Any]]:
-    """Each item as it stands there, with words for where."""
-    magic = file.read(3)
-    file.seek(0)
-    content: Any = file
-    if magic.startswith(b"\x1f\x8b"):
-        content = gzip.GzipFile(fileobj=file)
-    elif magic == b"BZh":
-        content = bz2.BZ2File(file)
-    text = io.TextIOWrapper(content, encoding="utf-8-sig", newline="")
-    try:
-        yield from _items(text)
-    finally:
-        text.detach()
-
-
-def _items(text: io.TextIOWrapper) -> Iterator[tuple[str, Any]]:
+def _items(text: TextIO) -> Iterator[tuple[str, Any]]:
     lines = _lines(text)
     first = next((line for line in lines if line.strip()), "")
     if first.lstrip().startswith("["):
-        array = json.loads(first + text.read(LARGEST_ARRAY_CHARACTERS))
+        array = json.loads(first + text.read())
         yield from ((f"[{position}]", item) for position, item in enumerate(array))
     elif first.lstrip().startswith(("{", '"{', '"h', '"s')) and _is_json(first):
         yield "line 1", json.loads(first)
@@ -121,7 +116,7 @@ def _joined(first: str, lines: Iterator[str]) -> Iterator[str]:
     yield from lines
 
 
-def _lines(text: io.TextIOWrapper) -> Iterator[str]:
+def _lines(text: TextIO) -> Iterator[str]:
     """Line by line, bounded, because a small compressed file may hold one line of gigabytes."""
     while line := text.readline(LONGEST_LINE_CHARACTERS):
         if len(line) == LONGEST_LINE_CHARACTERS and not line.lstrip().startswith("["):

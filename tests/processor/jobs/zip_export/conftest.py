@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processor.jobs.zip_export.exporting import Export
+from tests.sources import Source, hostile_source
+
+
+@pytest.fixture
+def source() -> Iterator[Source]:
+    with hostile_source() as server:
+        yield server
+
+
+@pytest.fixture
+def export(tmp_path: Path, source: Source) -> Export:
+    return Export(tmp_path / "delivered", f"127.0.0.1:{source.port}")

@@ -2,11 +2,13 @@
 
 create: a temporary file, then os.link, which fails when the name is taken and never shows half a file.
 replace: a lock on the directory's lock file, the version compared, then rename.
+Files are readable by their owner alone, because job documents carry signed URLs.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -21,10 +23,11 @@ from batchlab.store import JSON, AlreadyExists, Stored, VersionConflict
 from batchlab.stores.body import check_name, decode_lines, digest_version, encode, encode_lines, stored
 
 _STALE_SECONDS = 86_400  # a temporary file a day old belongs to nobody any more
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
 class FileStore:
-    """Its own files begin with a dot: .tmp/ holds what is being written, .lock-* serve `replace`."""
+    """Its own files begin with a dot: .tmp/ holds what is being written, each .lock serves its directory."""
 
     def __init__(self, directory: str | Path) -> None:
         self._root = Path(directory).absolute()
@@ -55,8 +58,11 @@ class FileStore:
         return digest_version(data)
 
     def delete(self, name: str) -> None:
+        path = self._path(name)
         with self._errors(name):
-            self._path(name).unlink(missing_ok=True)
+            if path.exists():
+                with self._locked(name):  # else a replace that has just looked would write it again
+                    path.unlink(missing_ok=True)
 
     def names(self, prefix: str, *, after: str = "") -> Iterator[str]:
         base = prefix.rpartition("/")[0]
@@ -68,10 +74,11 @@ class FileStore:
             )
 
     def append(self, name: str, lines: list[JSON]) -> None:
-        self._create(name, encode_lines(lines))
+        self._create(name, encode_lines(lines)[0])
 
     def lines(self, name: str) -> list[JSON]:
-        return decode_lines(self._read(name) or b"", name)
+        data = self._read(name)
+        return [] if data is None else decode_lines(data, name)
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -83,34 +90,45 @@ class FileStore:
         with self._errors(name):
             try:
                 return self._path(name).read_bytes()
-            except (FileNotFoundError, NotADirectoryError):
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 return None
 
     def _create(self, name: str, data: bytes) -> str:
         path = self._path(name)
         with self._errors(name), self._written(data) as temporary:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_directory(path.parent)
             try:
                 os.link(temporary, path)
             except FileExistsError:
                 raise AlreadyExists(f"{name} exists already.") from None
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                self._create_without_link(name, path, temporary)
             _sync(path.parent)
         return digest_version(data)
+
+    def _create_without_link(self, name: str, path: Path, temporary: Path) -> None:
+        """For file systems without hard links, such as exFAT: every other change takes the same lock."""
+        with self._locked(name):
+            if path.exists():
+                raise AlreadyExists(f"{name} exists already.")
+            temporary.replace(path)
 
     def _rename(self, name: str, data: bytes) -> None:
         path = self._path(name)
         with self._written(data) as temporary:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_directory(path.parent)
             temporary.replace(path)
             _sync(path.parent)
 
     @contextlib.contextmanager
     def _written(self, data: bytes) -> Iterator[Path]:
         """A temporary file with `data`, on the disk; gone afterwards."""
-        self._temporary.mkdir(parents=True, exist_ok=True)
+        _make_directory(self._temporary)
         path = self._temporary / f"{os.getpid()}-{secrets.token_hex(8)}"
         try:
-            with path.open("xb") as file:
+            with open(path, "xb", opener=_private) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -121,10 +139,13 @@ class FileStore:
     @contextlib.contextmanager
     def _locked(self, name: str) -> Iterator[None]:
         path = self._path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with (path.parent / ".lock").open("ab") as file:
+        _make_directory(path.parent)
+        with open(path.parent / ".lock", "ab", opener=_private) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+            try:
+                yield
+            finally:  # said aloud, because a child forked meanwhile holds the same lock open
+                fcntl.flock(file, fcntl.LOCK_UN)
 
     def _walk(self, base: str, prefix: str, after: bytes) -> Iterator[str]:
         """Names below `base` that begin with `prefix`, in byte order: "a-b" comes before "a/b"."""
@@ -163,6 +184,19 @@ class FileStore:
 def _all_before(folder: str, after: bytes) -> bool:
     """Whether every name below `folder` sorts before or at `after`."""
     return after[: len(folder.encode())] > folder.encode()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, mode=0o600)
+
+
+def _make_directory(directory: Path) -> None:
+    """Afterwards the directory exists, and a power cut does not take it away."""
+    if directory.is_dir():
+        return
+    _make_directory(directory.parent)
+    directory.mkdir(mode=0o700, exist_ok=True)
+    _sync(directory.parent)
 
 
 def _sync(directory: Path) -> None:

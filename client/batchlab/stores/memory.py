@@ -58,10 +58,11 @@ class MemoryStore:
         yield from (name for name in ordered if name.encode() > after.encode())
 
     def append(self, name: str, lines: list[JSON]) -> None:
-        self._create(name, encode_lines(lines))
+        self._create(name, encode_lines(lines)[0])
 
     def lines(self, name: str) -> list[JSON]:
-        return decode_lines(self._data.get(check_name(name), b""), name)
+        data = self._data.get(check_name(name))
+        return [] if data is None else decode_lines(data, name)
 
     def now(self) -> datetime:
         return datetime.now(UTC)

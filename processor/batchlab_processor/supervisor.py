@@ -1,7 +1,7 @@
 """The small parent of every run: it starts the worker process and starts it again after a crash.
 
 It imports nothing heavy, so that it survives what kills its child: a decoder's segmentation fault, the
-OOM killer. It tells the next child which run crashed (BATCHLAB_CRASHED); the engine does the rest.
+OOM killer. It tells the next child which run crashed (_BATCHLAB_CRASHED); the engine does the rest.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from pathlib import Path
 
 CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL)
 UNEXPLAINED_RESTARTS = 3  # a child that somebody kills (kill -9) is started again, but not for ever
-PARENT, RUN, CRASHED = "BATCHLAB_PARENT", "BATCHLAB_RUN", "BATCHLAB_CRASHED"
+# Between this process, its child and the CLI; the underscore keeps them apart from settings.
+PARENT, RUN, CRASHED = "_BATCHLAB_PARENT", "_BATCHLAB_RUN", "_BATCHLAB_CRASHED"
+CALLER = "_BATCHLAB_CALLER"
 _PR_SET_PDEATHSIG = 1  # Source: prctl(2)
 
 
@@ -46,13 +48,27 @@ def supervise(arguments: list[str]) -> int:
         _say(f"The worker process died ({signal.Signals(number).name}); starting it again.")
 
 
+def is_child() -> bool:
+    """Whether this process was started by `supervise`."""
+    return PARENT in os.environ
+
+
 def follow_parent() -> None:
     """Called by the child: it dies with its parent, so that no orphan works on. Linux only; else no change."""
-    parent = os.environ.get(PARENT)
-    if not parent or not sys.platform.startswith("linux"):
+    _follow(os.environ.get(PARENT, ""))
+
+
+def follow_caller() -> None:
+    """The same for the parent, when the program that started it asked for it: `batchlab zip` in a terminal."""
+    if not is_child():
+        _follow(os.environ.pop(CALLER, ""))
+
+
+def _follow(pid: str) -> None:
+    if not pid or not sys.platform.startswith("linux"):
         return
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != int(parent):
+    if os.getppid() != int(pid):
         os._exit(75)
 
 

@@ -482,7 +482,12 @@ def test_for_own_durability_only_what_was_settled_survives() -> None:
             ctx.settle(ctx.key, Loud(text="kept"))
 
     world.job.plant = plant
-    world.job.plant_collect = lambda ctx: (_ for _ in ()).throw(KeyboardInterrupt())
+    def killed_after_a_flush(ctx: Context) -> None:
+        while not list(world.store.names(f"jobs/{world.records.id}/g1/ledger/")):
+            time.sleep(0.001)
+        raise KeyboardInterrupt
+
+    world.job.plant_collect = killed_after_a_flush
     with pytest.raises(KeyboardInterrupt):
         world.run()
     assert set(fold(world.store, world.records.id, 1).outcomes) == {"w1"}

@@ -52,8 +52,8 @@ def test_an_exit_code_is_passed_through(child: Path) -> None:
 def test_after_a_crash_the_next_child_knows_the_run_and_the_signal(child: Path, name: str) -> None:
     child.write_text(
         "import os, signal\n"
-        "crashed = os.environ['BATCHLAB_CRASHED']\n"
-        "print(os.environ['BATCHLAB_RUN'], crashed, flush=True)\n"
+        "crashed = os.environ['_BATCHLAB_CRASHED']\n"
+        "print(os.environ['_BATCHLAB_RUN'], crashed, flush=True)\n"
         f"if not crashed: os.kill(os.getpid(), signal.{name})\n"
     )
     with parent(child) as process:
@@ -68,7 +68,7 @@ def test_a_child_that_somebody_kills_is_started_again_without_a_suspicion_but_no
 ) -> None:
     child.write_text(
         "import os, signal\n"
-        "print(repr(os.environ['BATCHLAB_CRASHED']), flush=True)\n"
+        "print(repr(os.environ['_BATCHLAB_CRASHED']), flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     with parent(child) as process:

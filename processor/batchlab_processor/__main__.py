@@ -1,0 +1,101 @@
+"""The command `batchlab-processor`: the container's entrypoint, and what `batchlab` starts to run jobs here.
+
+This process is only the parent (see `supervisor`); the child it starts does the work. Nothing heavy is
+imported before the child is known to be the child.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from batchlab_processor import supervisor
+
+USAGE = """\
+batchlab-processor run [--job URL|PATH|JSON] [--store URL]   runs a job; without --job the self-test
+batchlab-processor types [--json]                            lists the job types installed here
+batchlab-processor demo [DIRECTORY]                          serves the demo's photos until stdin closes
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code: 0 ok, 1 failed, 2 usage, 3 partial, 4 cancelled, 5-7 no access, 75 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(arguments)
+    supervisor.follow_caller()
+    if options.command == "run" and not supervisor.is_child():
+        return supervisor.supervise(arguments)
+    supervisor.follow_parent()
+    from batchlab.errors import BatchlabError
+
+    try:
+        return int(_COMMANDS[options.command](options))
+    except BatchlabError as error:
+        for line in error.message.splitlines():
+            sys.stderr.write(f"batchlab: {line}\n")
+        return error.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="batchlab-processor", usage=USAGE)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="run|types|demo")
+    run = commands.add_parser("run", help="run a job")
+    run.add_argument(
+        "--job", default="", help="URL, path or JSON of a job document; without it the self-test runs"
+    )
+    run.add_argument("--store", default="", help="URL of the store (default: BATCHLAB_STORE)")
+    run.add_argument("--json", action="store_true", help="print the report as JSON")
+    run.add_argument("--quiet", action="store_true", help="no progress and no summary")
+    types = commands.add_parser("types", help="list the job types installed here")
+    types.add_argument("--json", action="store_true")
+    demo = commands.add_parser("demo", help="serve the demo's photos")
+    demo.add_argument("folder", nargs="?", default="")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    from batchlab.settings import Settings
+    from batchlab_processor import entrypoint, logs
+
+    environment = {**os.environ, **({"BATCHLAB_STORE": options.store} if options.store else {})}
+    settings = Settings.from_environment(environment)
+    json_logs = logs.configure(settings)
+    return entrypoint.run(
+        entrypoint.Call(
+            job=options.job,
+            settings=settings,
+            as_json=options.json,
+            quiet=options.quiet,
+            json_logs=json_logs,
+            run=os.environ.get(supervisor.RUN, ""),
+            crashed=os.environ.get(supervisor.CRASHED, ""),
+        )
+    )
+
+
+def _types(options: argparse.Namespace) -> int:
+    import json
+
+    from batchlab_processor import registry
+
+    found = [{"name": name, "summary": registry.job_type(name).summary} for name in registry.names()]
+    lines = (
+        json.dumps(found)
+        if options.json
+        else "\n".join(f"{each['name']}  {each['summary']}" for each in found)
+    )
+    sys.stdout.write(lines + "\n")
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from batchlab_processor import demo
+
+    return demo.main([options.folder] if options.folder else [])
+
+
+_COMMANDS = {"run": _run, "types": _types, "demo": _demo}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""What `batchlab-processor run` does inside the worker process: from its argument to a run and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from batchlab.authority import Authority
+from batchlab.document import JobDocument, load_document
+from batchlab.errors import DocumentError, NotFound, ServiceError
+from batchlab.ids import id_from_batch_job, is_id
+from batchlab.kinds import ItemError
+from batchlab.reading import read_text
+from batchlab.records import JobRecords, submit_locally
+from batchlab.render import render
+from batchlab.settings import Settings
+from batchlab.status import State
+from batchlab.store import Store
+from batchlab.stores import open_store
+from batchlab_processor import engine, registry
+from batchlab_processor.display import choose_display
+from batchlab_processor.environment import describe
+from batchlab_processor.interrupt import EXIT_INTERRUPTED
+from batchlab_processor.metrics import emit
+from batchlab_processor.storage import open_storage
+from batchlab_processor.supervisor import new_run
+
+SELF_TEST = '{"type": "self-test", "title": "Self-test"}'
+LARGEST_DOCUMENT_BYTES = 64 << 20  # 100,000 photos with long names are about 30 MB
+
+logger = logging.getLogger("batchlab")
+
+
+@dataclass(frozen=True)
+class Call:
+    """The command line of `run`, and what the supervisor says."""
+
+    job: str  # a URL, a path or the document itself as JSON; "": the self-test
+    settings: Settings
+    as_json: bool = False
+    quiet: bool = False
+    json_logs: bool = False
+    run: str = ""
+    crashed: str = ""
+
+
+def run(call: Call) -> int:
+    """Runs the job; returns the exit code of docs/cli.md, in AWS Batch 0 for partial and for a pause."""
+    settings = call.settings
+    store = open_store(settings.store, settings=settings)
+    records, authority = accept(call.job, store, settings)
+    document = records.document()
+    door = engine.Door(
+        storage=open_storage(settings, authority),
+        authority=authority,
+        display=choose_display(
+            quiet=call.quiet or call.as_json,
+            job_id=document.id,
+            json_logs=call.json_logs,
+        ),
+        passwords=settings.password,
+        run=call.run or new_run(),
+        crashed=call.crashed,
+        paused_exit_code=0 if settings.in_batch else EXIT_INTERRUPTED,
+        environment=describe(settings),
+    )
+    end = engine.run(records, registry.job_type(document.type), door)
+    _tell(end, call)
+    return 0 if settings.in_batch and end.state is State.PARTIAL else end.exit_code
+
+
+def accept(job: str, store: Store, settings: Settings) -> tuple[JobRecords, Authority]:
+    """The job that the argument means, in the store, and what it may touch.
+
+    A document in the store's own jobs/ is run; any other is validated like a submission and copied there.
+    Raises DocumentError for a document that is not valid, or whose output or type is not allowed.
+    """
+    known = _id_in_store(job, store)
+    if known:
+        records = JobRecords(store, known)
+        document = records.document()
+        authority = _grant(records, store) or Authority.of_settings(settings, store_url=store.url)
+    else:
+        document = _read(job or SELF_TEST, settings)
+        authority = Authority.of_settings(settings, store_url=store.url)
+        records = JobRecords(store, document.id)
+    try:
+        if job:  # the self-test that a bare submit runs is ours
+            authority.check_type(document.type)
+        if document.output is not None and not authority.exact_target:  # an exact one is checked when it is written
+            authority.check_output(document.output)
+    except ItemError as refused:
+        raise DocumentError(refused.message) from None
+    if not known:
+        records = submit_locally(store, document)
+    return records, authority
+
+
+def _id_in_store(job: str, store: Store) -> str | None:
+    """The id when `job` is the URL of a job document or a job folder in this store."""
+    folder = f"{store.url}/jobs/"
+    if not job.startswith(folder):
+        return None
+    name = job.removeprefix(folder).removesuffix("/job.json").rstrip("/")
+    if not is_id(name):
+        raise DocumentError(f"--job: {job} is no job of the store. Its jobs are at {folder}<id>/job.json.")
+    return name
+
+
+def _grant(records: JobRecords, store: Store) -> Authority | None:
+    """What the command line's user allowed; honoured only in a store on this machine."""
+    return records.grant() if store.url.startswith("file://") else None
+
+
+def _read(job: str, settings: Settings) -> JobDocument:
+    values = read_text(job if job.lstrip().startswith("{") else _fetch(job, settings), "--job")
+    if isinstance(values, dict) and "id" not in values and settings.in_batch:
+        # All attempts of one Batch job are one job of ours.
+        values = {**values, "id": id_from_batch_job(settings.batch_job_id)}
+    return load_document(values, name="--job", types=_types())
+
+
+def _fetch(job: str, settings: Settings) -> bytes:
+    """The document's bytes: whoever starts this process names it, so naming it is leave to read it."""
+    scheme = urlsplit(job).scheme
+    if scheme == "":
+        try:
+            return Path(job).read_bytes()
+        except OSError as error:
+            raise NotFound(f"--job: {job} cannot be read: {error.strerror}.") from None
+    try:
+        storage = open_storage(settings, Authority.granted(sources=[job], settings=settings))
+        with storage.open(job) as reader:
+            data = reader.read(LARGEST_DOCUMENT_BYTES + 1)
+    except ItemError as error:
+        raise ServiceError(f"--job: {error.message}") from None
+    if len(data) > LARGEST_DOCUMENT_BYTES:
+        raise DocumentError("--job: the document is larger than 64 MiB. Put the long list into a manifest.")
+    return data
+
+
+def _types() -> dict[str, Any]:
+    """Every installed job type with its params."""
+    return {name: registry.job_type(name).params for name in registry.names()}
+
+
+def _tell(end: engine.End, call: Call) -> None:
+    if end.report is None:
+        sys.stderr.write(f"batchlab: {end.message}\n")
+        return
+    if call.as_json:
+        sys.stdout.write(end.report.model_dump_json(indent=2) + "\n")
+    elif not call.quiet:
+        sys.stdout.write(render(end.report) + "\n")
+    if call.settings.in_batch:
+        emit(end.report)

@@ -19,6 +19,7 @@ from batchlab.roots import parse_host, parse_path_root
 
 PREFIX = "BATCHLAB_"
 LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("json", "plain")
 STORE_SCHEMES = ("file", "s3", "r2", "gs", "memory")
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
@@ -35,6 +36,7 @@ class Settings:
     job_types: tuple[str, ...] = ()
     allow_local: bool = False  # listed hosts may be loopback and plain http
     log_level: str = "info"  # one of LOG_LEVELS
+    log_format: str = ""  # one of LOG_FORMATS; "": JSON in AWS Batch, else plain
     pages_root: str = ""  # URL under which customers' pages live; "": the store
     config: str = ""  # path of the file with named entries
     named: NamedEntries = field(default_factory=NamedEntries, repr=False)
@@ -159,6 +161,12 @@ def _level(text: str) -> str:
     return text.lower()
 
 
+def _format(text: str) -> str:
+    if text.lower() not in LOG_FORMATS:
+        raise ValueError(f"{text!r} is no format; use one of {', '.join(LOG_FORMATS)}")
+    return text.lower()
+
+
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise ValueError(f"{text!r} is not a whole number")
@@ -174,6 +182,7 @@ VARIABLES = (
     Variable("job_types", ("BATCHLAB_JOB_TYPES",), _texts),
     Variable("allow_local", ("BATCHLAB_ALLOW_LOCAL",), _flag),
     Variable("log_level", ("BATCHLAB_LOG_LEVEL",), _level),
+    Variable("log_format", ("BATCHLAB_LOG_FORMAT",), _format),
     Variable("pages_root", ("BATCHLAB_PAGES_ROOT",), _store),
     Variable("config", ("BATCHLAB_CONFIG",), str),
     Variable("r2_endpoint", ("R2_ENDPOINT",), _endpoint),

@@ -35,11 +35,10 @@ def test_items_are_urls_objects_manifests_and_prefixes() -> None:
     assert params.name == "album.zip"
 
 
-def test_a_key_is_the_id_or_the_position() -> None:
-    params = read(items=[A, {"url": A, "id": "first-kiss"}, *[B] * 9])
-    keys = [key for key, _ in params.entries()]
-    assert keys[:3] == ["00", "first-kiss", "02"]
-    assert len(set(keys)) == 11
+def test_positions_are_left_to_the_plan_when_a_manifest_is_still_to_be_opened() -> None:
+    assert len(read(items=[A, {"url": B, "id": "0"}, {"manifest": A}]).items) == 3
+    with pytest.raises(ValidationError, match="already the key of"):
+        read(items=[{"url": A, "id": "0"}, {"url": B, "id": "0"}, {"manifest": A}])
 
 
 @pytest.mark.parametrize(

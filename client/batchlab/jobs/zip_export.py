@@ -112,11 +112,9 @@ class Manifest(ParamsModel):
 
 
 class Prefix(ParamsModel):
-    """Every object whose URL begins so."""
+    """Every object in a folder and below it."""
 
-    prefix: Annotated[
-        PrefixUrl, Field(description="The beginning of the URLs; end it with / to mean a folder.")
-    ]
+    prefix: Annotated[PrefixUrl, Field(description="The URL of the folder.")]
 
 
 def _kind_of(value: Any) -> str:
@@ -136,7 +134,10 @@ ItemEntry = Annotated[
 
 
 def position_key(position: int, count: int) -> str:
-    """The key of an item without an id: its position from 0, as wide as the last one's ("0017" of 5,000)."""
+    """The key of an item without an id: its position from 0 in the whole list, as wide as the last one's.
+
+    0017 of 5,000 photos.
+    """
     return str(position).zfill(len(str(max(count - 1, 0))))
 
 
@@ -178,12 +179,6 @@ class ZipExportParams(JobParams):
         Field(description="How the ZIP is written; auto takes the best there is."),
     ] = "auto"
 
-    def entries(self) -> Iterator[tuple[str, ItemSpec | Manifest | Prefix]]:
-        """Each part of the list with its key: the item's id, else its position (`position_key`)."""
-        for position, entry in enumerate(self.items):
-            given = entry.id if isinstance(entry, ItemSpec) else None
-            yield given or position_key(position, len(self.items)), entry
-
     def divisible(self) -> bool:
         """The streaming sink writes one ZIP from its first byte to its last, on one machine."""
         return False
@@ -214,10 +209,14 @@ class ZipExportParams(JobParams):
 def _repeated_keys(items: list[Any] | tuple[Any, ...]) -> Iterator[InitErrorDetails]:
     """A problem for each key that two items have, whether the id is written or comes from the position."""
     first: dict[str, int] = {}
+    all_here = all(_kind_of(item) == "ItemSpec" for item in items)  # else the plan counts what lists hold
     for position, item in enumerate(items):
-        given = item.get("id") if isinstance(item, dict) else getattr(item, "id", None)
-        given = _identifier(given)
-        key = given if isinstance(given, str) and given else position_key(position, len(items))
+        given = _identifier(item.get("id") if isinstance(item, dict) else getattr(item, "id", None))
+        if not (isinstance(given, str) and given):
+            if not all_here:
+                continue
+            given = None
+        key = given or position_key(position, len(items))
         earlier = first.setdefault(key, position)
         if earlier != position:
             place: tuple[str | int, ...] = (position, "id") if given else (position,)

@@ -67,8 +67,10 @@ class SelfTest(JobType[Check, Finding]):
             raise ItemError(Kind.VALIDATION, error.message) from error
 
     def collect(self, outcomes: Iterator[Outcome], ctx: Context) -> Sequence[Artifact]:
-        """The findings stand in the log, as a table."""
+        """The findings stand in the log, as a table, and in the report's facts."""
         rows = list(outcomes)
+        done = {row.key: row.result.detail for row in rows if isinstance(row, Done)}
+        ctx.report_facts["checks"] = done  # those that failed are the report's failures
         ctx.log.info("Self-test of %s\n%s", ctx.store.url, table(rows))
         return []
 

@@ -9,8 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from batchlab.errors import BatchlabError
-from batchlab.kinds import POLICIES, Kind
+from batchlab.kinds import POLICIES, ItemError, Kind
 from batchlab.outcome import Failed, Skipped
 
 COLUMNS = ("name", "id", "kind", "reason", "attempts")
@@ -35,15 +34,21 @@ class Missing:
     attempts: int
 
 
-class NothingDelivered(BatchlabError):
-    """No photo could be delivered, so there is no archive."""
+class NothingDelivered(ItemError):
+    """No photo could be delivered, so there is no archive; the kind is the one most photos have."""
 
     def __init__(self, rows: Sequence[Missing]) -> None:
-        self.counts = Counter(row.kind for row in rows)
-        by_kind = ", ".join(f"{count:,} {kind}" for kind, count in self.counts.most_common())
-        cures = [POLICIES[Kind(kind)].cure for kind, _ in self.counts.most_common() if kind in set(Kind)]
-        first = next((row.reason for row in rows), "")
-        super().__init__(" ".join(filter(None, [f"{self.__doc__} Missing: {by_kind}.", first, *cures[:1]])))
+        counts = Counter(row.kind for row in rows).most_common()
+        kinds = [Kind(kind) for kind, _ in counts if kind in set(Kind)] or [
+            Kind.TIMEOUT
+        ]  # none was even started
+        said = [
+            "No photo could be delivered, so there is no archive.",
+            f"Missing: {', '.join(f'{count:,} {kind}' for kind, count in counts)}.",
+            rows[0].reason if rows else "",
+            POLICIES[kinds[0]].cure,
+        ]
+        super().__init__(kinds[0], " ".join(filter(None, said)))
 
 
 def missing(outcome: Failed | Skipped, name: str, photo_id: str) -> Missing:

@@ -33,6 +33,7 @@ from batchlab_processor.jobs.zip_export.receive import crc32, look_again, receiv
 from batchlab_processor.storage.base import WriteOptions
 
 CONTENT_TYPE = "application/zip"
+NAMES_IN_REPORT = 10_000  # as many as the report has failures
 SPARE_DISK_BYTES = 256 * 1024 * 1024  # for logs and whatever else shares the disk
 
 
@@ -69,9 +70,10 @@ class StreamingSink:
 
     def collect(self, outcomes: Iterator[Outcome], ctx: Context) -> Sequence[Artifact]:
         """Raises NothingDelivered when there is no photo to put in; then nothing was begun at the target."""
+        ctx.report_facts["sink"] = self.name
         url = delivery.target(ctx)
         ctx.storage.abort_uploads(url)
-        tally = _Tally(ctx.facts)
+        tally = _Tally(ctx)
         members = _members(outcomes, tally, self._blocks)
         chunks = archive(members, compress_text=ctx.params.compress == "text", password=password(ctx))
         with closing(chunks):
@@ -119,15 +121,18 @@ def password(ctx: Context) -> str | None:
 class _Tally:
     """What became of the photos, as far as the archive has been written."""
 
-    def __init__(self, facts: dict[str, Any]) -> None:
-        self._photos: dict[str, list[str]] = facts["photos"]
-        self.date = datetime.fromisoformat(facts["submitted"])
+    def __init__(self, ctx: Context) -> None:
+        self._photos: dict[str, list[str]] = ctx.facts["photos"]
+        self._names: dict[str, str] = ctx.report_facts.setdefault("missing", {})  # by key, for the report
+        self.date = datetime.fromisoformat(ctx.facts["submitted"])
         self.delivered = 0
         self.missing: list[Missing] = []
 
     def miss(self, outcome: Failed | Skipped) -> None:
         name, photo_id = self._photos.get(outcome.key, (outcome.key, ""))
         self.missing.append(missing(outcome, name, photo_id))
+        if len(self._names) < NAMES_IN_REPORT:
+            self._names[outcome.key] = name
 
 
 def _members(outcomes: Iterator[Outcome], tally: _Tally, blocks: Blocks) -> Iterator[tuple[Member, Payload]]:

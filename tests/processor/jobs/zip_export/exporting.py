@@ -6,13 +6,14 @@ import io
 import uuid
 import zipfile
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from batchlab.authority import Authority
 from batchlab.document import load_document
+from batchlab.guard import Guard
 from batchlab.kinds import ItemError, Kind
 from batchlab.records import submit_locally
 from batchlab.report import Report
@@ -106,13 +107,17 @@ class Export:
             except KeyError:
                 raise ItemError(Kind.VALIDATION, f"There is no password {ref!r}.") from None
 
-        clock = FastClock()
+        clock = FastClock(start=datetime.now(UTC))
         store = open_store(f"memory://{uuid.uuid4()}")
         records = submit_locally(store, document, authority)
-        door = engine.Door(
-            store, open_storage(Settings(), authority), authority, clock=clock, passwords=password
-        )
-        end = engine.run(records, ZipExport(), door)
+        with Guard.of(authority) as guard:
+            door = engine.Door(
+                storage=open_storage(Settings(), authority, guard=guard),
+                authority=authority,
+                clock=clock,
+                passwords=password,
+            )
+            end = engine.run(records, ZipExport(), door)
         assert end.report is not None, end.message
         return Exported(
             end.report, self.directory / document.typed_params.name, _shown(records.status().created_at)

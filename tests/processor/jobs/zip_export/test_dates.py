@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from batchlab.ids import id_from_batch_job, new_id
+from batchlab.ids import IdMaker, id_from_batch_job
 from batchlab_processor.jobs.zip_export.dates import EARLIEST, LATEST, member_date, submitted_at
 
 TAKEN = datetime(2024, 6, 1, 14, 30, 8, tzinfo=timezone(timedelta(hours=2)))
@@ -49,7 +49,7 @@ def test_dates_beyond_32_bits_become_the_last_that_fits(year: int) -> None:
 
 def test_the_time_of_submission_is_in_the_id() -> None:
     made = datetime(2026, 6, 6, 12, 0, 0, 123000, tzinfo=UTC)
-    assert submitted_at(new_id(made), made + timedelta(hours=5)) == made
+    assert submitted_at(IdMaker().new(made), made + timedelta(hours=5)) == made
 
 
 def test_an_id_that_holds_no_time_means_now() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from statistics import median
 from typing import TYPE_CHECKING
 
+from batchlab.durations import format_duration
 from batchlab.kinds import POLICIES, Kind
 from batchlab.words import counted, duration
 
@@ -46,7 +47,7 @@ Rule = Callable[["Report", "Limits"], str | None]
 def recommendations(report: Report, limits: Limits) -> tuple[str, ...]:
     """What the reader can do, most pressing first; () when all is well. Messages are already free of secrets."""
     said = [text for rule in RULES if (text := rule(report, limits))]
-    said += [_for_kind(report, limits, kind) for kind in sorted(report.failures_by_kind)]
+    said += [_for_kind(report, limits, kind) for kind in report.failures_by_kind]
     return tuple(said)
 
 
@@ -72,15 +73,20 @@ def _stopped_by_max_failures(report: Report, limits: Limits) -> str | None:
 def _stopped_by_deadline(report: Report, limits: Limits) -> str | None:
     if report.stopped != "deadline":
         return None
-    return f"The deadline came first: raise limits.deadline ({limits.deadline}) or limits.workers ({limits.workers})."
+    deadline = format_duration(limits.deadline) if limits.deadline else "unset"
+    return (
+        f"The deadline came first: raise limits.deadline ({deadline}) or limits.workers ({limits.workers})."
+    )
 
 
 def _many_failing(report: Report, limits: Limits) -> str | None:
     total, failed = report.counts.total, report.counts.failed
     if total < 4 or failed <= MANY_FAILING * total:
         return None
-    kind = max(report.failures_by_kind, key=lambda k: report.failures_by_kind[k])
-    return f"{failed / total:.0%} failed, mostly {kind}: look for one common cause before you retry."
+    kind = next(iter(report.failures_by_kind))
+    return (
+        f"{100 * failed // total} % failed, most often as {kind}: look for a common cause before you retry."
+    )
 
 
 def _not_started(report: Report, limits: Limits) -> str | None:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from batchlab.report import Report
 
 LINES_SHOWN = 3  # artifacts and recommendations; the report has them all
+KINDS_SHOWN = 4
+MESSAGE_CHARACTERS = 160
 
 
 def render(report: Report) -> str:
@@ -47,9 +49,15 @@ def _failure_lines(report: Report) -> Iterator[str]:
     if not failed:
         return
     yield f"{counted(failed, report.type)} {'is' if failed == 1 else 'are'} missing:"
-    by_count = sorted(report.failures_by_kind.items(), key=lambda pair: (-pair[1], pair[0]))
-    for kind, count in by_count:
+    for kind, count in list(report.failures_by_kind.items())[:KINDS_SHOWN]:
         examples = [f for f in report.failures if f.kind is kind][:2]
         more = f", and {count - len(examples):,} more" if count > len(examples) else ""
-        said = examples[0].message if examples else ""
-        yield f"  {kind} ({count:,}): {', '.join(f.key for f in examples)}{more}. {said}"
+        said = shorten(examples[0].message) if examples else ""
+        yield f"  {kind} ({count:,}): {', '.join(shorten(f.key) for f in examples)}{more}. {said}"
+    if len(report.failures_by_kind) > KINDS_SHOWN:
+        yield f"  and {len(report.failures_by_kind) - KINDS_SHOWN} other kinds"
+
+
+def shorten(text: str) -> str:
+    """At most MESSAGE_CHARACTERS of it."""
+    return text if len(text) <= MESSAGE_CHARACTERS else text[: MESSAGE_CHARACTERS - 1] + "…"

@@ -128,7 +128,7 @@ class Report(_Part):
     interrupted: int = 0
     sink: str | None = None
     failures: tuple[Failure, ...] = ()  # at most ITEMS_INLINE; failures_by_kind counts all
-    failures_by_kind: dict[Kind, int] = {}
+    failures_by_kind: dict[Kind, int] = {}  # most frequent first
     skipped_by_reason: dict[str, int] = {}
     artifacts: tuple[Artifact, ...] = ()
     recommendations: tuple[str, ...] = ()
@@ -192,7 +192,7 @@ def build_report(
         download_megabytes_per_second=_speed(figures.downloaded_bytes, figures.run_seconds or seconds),
         upload_megabytes_per_second=_speed(figures.uploaded_bytes, figures.run_seconds or seconds),
         failures=tuple(tally.failures),
-        failures_by_kind=dict(tally.kinds),
+        failures_by_kind=dict(tally.kinds.most_common()),
         skipped_by_reason=dict(tally.reasons),
         artifacts=tuple(artifacts),
         slowest=tuple(_item(outcome) for _, _, outcome in sorted(tally.slowest, reverse=True)),

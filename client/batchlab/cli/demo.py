@@ -1,0 +1,35 @@
+"""The command demo: a gallery becomes a ZIP while one watches."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from batchlab.cli.options import AllowLocalOption, QuietOption, StoreOption, settings_of
+
+
+def demo(
+    sources: Annotated[list[str] | None, typer.Argument(metavar="DIR_OR_URLS", hidden=True)] = None,
+    allow_local: AllowLocalOption = False,
+    store: StoreOption = "",
+    quiet: QuietOption = False,
+) -> int:
+    """See a small gallery become a ZIP.
+
+    With your own photos (a directory, files or URLs) or with ours. Ours are served by a web server on this
+    machine that has lost one photo and refuses another one twice, so that you see what becomes of such photos.
+    The ZIP is written to ./batchlab-demo/, over the one before.
+
+    \b
+    Examples:
+      batchlab demo
+      batchlab demo ~/Pictures/wedding
+      batchlab demo https://example.com/1.jpg https://example.com/2.jpg
+
+    Exit code: 0 when all went as arranged; with your own photos that of the job, as for `batchlab zip`.
+    """
+    from batchlab.cli.demo_run import run_arranged, run_own
+
+    settings = settings_of(store, allow_local=allow_local)
+    return run_own(sources, settings, quiet=quiet) if sources else run_arranged(settings, quiet=quiet)

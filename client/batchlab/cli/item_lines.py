@@ -1,0 +1,67 @@
+"""What became of each item, from the report of a job that has ended or from the ledger of one that has not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from batchlab.outcome import Failed, Outcome, Skipped
+from batchlab.records import JobRecords, outcomes_of
+from batchlab.report import Report
+
+
+@dataclass(frozen=True)
+class ItemLine:
+    """One item."""
+
+    key: str
+    outcome: str  # done, failed or skipped
+    attempts: int = 0
+    size_bytes: int = 0
+    seconds: float = 0.0
+    kind: str = ""  # of a failure
+    message: str = ""
+    recoverable: bool = False  # a retry may help although nobody mends the item
+
+
+def item_lines(records: JobRecords, *, failed_only: bool) -> list[ItemLine]:
+    """The items of the job's generation, in the order of the plan where the report has them all."""
+    status = records.status()
+    report = records.report(status.generation) if status.ended else None
+    if report is None or (report.items_omitted and not failed_only):
+        lines = list(_of_outcomes(outcomes_of(records, status.generation).values()))
+    else:
+        lines = list(_of_report(report, failed_only=failed_only))
+    return [line for line in lines if line.outcome == "failed"] if failed_only else lines
+
+
+def _of_report(report: Report, *, failed_only: bool) -> Iterable[ItemLine]:
+    failures = {failure.key: failure for failure in report.failures}
+    took = {item.key: item for item in report.items}
+    for key in failures if failed_only else took:
+        item, failure = took.get(key), failures.get(key)
+        yield ItemLine(
+            key=key,
+            outcome=item.outcome if item else "failed",
+            attempts=failure.attempts if failure else item.attempts if item else 0,
+            size_bytes=item.size_bytes if item else 0,
+            seconds=item.seconds if item else 0.0,
+            kind=str(failure.kind) if failure else "",
+            message=failure.message if failure else "",
+            recoverable=failure.recoverable if failure else False,
+        )
+
+
+def _of_outcomes(outcomes: Iterable[Outcome]) -> Iterable[ItemLine]:
+    for outcome in outcomes:
+        failed = outcome if isinstance(outcome, Failed) else None
+        yield ItemLine(
+            key=outcome.key,
+            outcome=outcome.outcome,
+            attempts=outcome.attempts,
+            size_bytes=outcome.size_bytes,
+            seconds=outcome.seconds,
+            kind=str(failed.kind) if failed else "",
+            message=failed.message if failed else outcome.reason if isinstance(outcome, Skipped) else "",
+            recoverable=failed.recoverable if failed else False,
+        )

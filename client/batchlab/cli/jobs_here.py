@@ -1,0 +1,165 @@
+"""Running a job on this machine from the command line: granted, written to the store, run, and followed up."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from batchlab.authority import Authority
+from batchlab.cli.options import store_of
+from batchlab.cli.places import pretty
+from batchlab.document import JobDocument
+from batchlab.errors import UsageError
+from batchlab.kinds import ItemError
+from batchlab.local import processor_command, run_job
+from batchlab.records import JobRecords, submit_locally
+from batchlab.settings import Settings
+from batchlab.status import State
+from batchlab.words import size
+
+PASSWORD_REF = "password-file"  # noqa: S105  the name under which a job finds the file
+_RETRIED = frozenset({State.PARTIAL, State.FAILED, State.CANCELLED})
+
+
+@dataclass
+class Job:
+    """One job that the command line asks for."""
+
+    document: JobDocument
+    sources: list[str]  # URLs that its user named: granted
+    outputs: list[str]
+    described: str = ""  # "39 photos"
+    size_bytes: int = 0  # as far as known for nothing
+    named_on_command_line: list[str] = field(default_factory=list)  # a bad one of these stops the job at once
+    password_file: str = ""
+    exact_target: bool = False  # the output is the very file, and not a folder that the document names
+
+
+def run_here(
+    job: Job,
+    settings: Settings,
+    *,
+    overwrite: bool,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+    summary: bool = True,
+) -> int:
+    """Runs `job` to its end; with `dry_run` only says what would be done.
+
+    Without `summary` the caller tells what came of it.
+    """
+    grant = _grant(job, settings, overwrite=overwrite)
+    _check_password(job.document, job.password_file)
+    if dry_run:
+        _say_what_would_be_done(job, settings, as_json=as_json)
+        return 0
+    processor_command()  # before the store is touched: a job that nobody can run is not made
+    store = store_of(settings)
+    records = submit_locally(store, job.document, grant if _grants(settings) else None)
+    return _run(records, password_file=job.password_file, as_json=as_json, quiet=quiet, summary=summary)
+
+
+def run_again(records: JobRecords, *, password_file: str, as_json: bool, quiet: bool) -> int:
+    """Starts the job's next generation, or goes on with the one that has not ended."""
+    processor_command()
+    document = records.document()
+    _check_password(document, password_file)
+    status = records.status()
+    if status.state in _RETRIED:
+        records.start_retry()
+    elif status.ended:
+        raise UsageError(f"Job {records.id} {status.state}: there is nothing to retry.")
+    return _run(records, password_file=password_file, as_json=as_json, quiet=quiet)
+
+
+def _run(records: JobRecords, *, password_file: str, as_json: bool, quiet: bool, summary: bool = True) -> int:
+    with _password_entry(records.document(), password_file) as environment:
+        code = run_job(
+            records.store.url,
+            records.id,
+            as_json=as_json,
+            quiet=quiet,
+            summary=summary,
+            environment=environment,
+        )
+    try:
+        grant = (
+            Authority.granted(
+                sources=job.sources,
+                outputs=job.outputs,
+                allow_local=settings.allow_local,
+                overwrite=overwrite,
+                settings=settings,
+                store_url=settings.store,
+            )
+            if _grants(settings)
+            else Authority.of_settings(settings)
+        )
+        for url in job.named_on_command_line:
+            grant.check_source(url)
+        for url in job.outputs:
+            grant.check_output(url)
+    except ItemError as error:
+        raise UsageError(error.message) from None
+    return grant
+
+
+def _check_password(document: JobDocument, password_file: str) -> None:
+    ref = document.params.get("password_ref")
+    if ref == PASSWORD_REF and not password_file:
+        raise UsageError(
+            "The ZIP of this job is encrypted: name the password again with --password-file FILE."
+        )
+    if password_file and ref is None:
+        raise UsageError(f"--password-file: this {document.type} job takes no password.")
+    if password_file:
+        try:
+            text = Path(password_file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"--password-file: {password_file} cannot be read: {error}.") from None
+        if not text.strip():
+            raise UsageError(f"--password-file: {password_file} is empty.")
+
+
+@contextlib.contextmanager
+def _password_entry(document: JobDocument, password_file: str) -> Iterator[dict[str, str]]:
+    """The environment that lets the processor find the password: a configuration that names the file."""
+    if not password_file:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix="batchlab-") as folder:
+        config = Path(folder, "config.json")
+        entry = {
+            "passwords": {document.params["password_ref"]: {"file": str(Path(password_file).absolute())}}
+        }
+        config.write_text(json.dumps(entry), encoding="utf-8")
+        yield {"BATCHLAB_CONFIG": str(config)}
+
+
+def _say_what_would_be_done(job: Job, settings: Settings, *, as_json: bool) -> None:
+    document = job.document
+    if as_json:
+        body = {
+            "document": document.as_json(),
+            "size_bytes": job.size_bytes,
+            "outputs": job.outputs,
+            "store": settings.store,
+        }
+        sys.stdout.write(json.dumps(body, indent=2) + "\n")
+        return
+    figures = f", {size(job.size_bytes)}" if job.size_bytes else ""
+    lines = [f"{document.type}: {job.described}{figures}" if job.described else document.type]
+    lines += [f"  to     {pretty(url)}" for url in job.outputs]
+    lines += [f"  store  {pretty(settings.store)}"]
+    sys.stdout.write("\n".join(lines) + "\n")
+    _say("Nothing was written. Without --dry-run it is done.")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")

@@ -38,7 +38,7 @@ def run_arranged(settings: Settings, *, quiet: bool) -> int:
             dry_run=False,
             as_json=False,
             quiet=quiet,
-            hints=False,
+            summary=False,
         )
     report = _report(job, settings)
     if report is not None:  # without its advice to retry: the server is gone by then

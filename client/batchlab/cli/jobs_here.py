@@ -14,7 +14,7 @@ from batchlab.authority import Authority
 from batchlab.cli.options import store_of
 from batchlab.cli.places import pretty
 from batchlab.document import JobDocument
-from batchlab.errors import UsageError
+from batchlab.errors import Interrupted, UsageError
 from batchlab.kinds import ItemError
 from batchlab.local import processor_command, run_job
 from batchlab.records import JobRecords, submit_locally
@@ -87,6 +87,25 @@ def _run(records: JobRecords, *, password_file: str, as_json: bool, quiet: bool,
             quiet=quiet,
             summary=summary,
             environment=environment,
+        )
+    if code == Interrupted.exit_code:
+        _say(f"Interrupted. To go on where it was: batchlab retry {records.id}")
+    elif code in (1, 3) and summary and not (quiet or as_json) and records.status().ended:
+        _say(f"What failed, and why: batchlab items {records.id} --failed")
+    return code
+
+
+def _grants(settings: Settings) -> bool:
+    """Whether what a user names is granted: only where nobody else could write the grant."""
+    return settings.store.startswith("file://")
+
+
+def _grant(job: Job, settings: Settings, *, overwrite: bool) -> Authority:
+    """What the user allowed by naming it; raises UsageError for a place that nobody may name."""
+    if job.exact_target and not _grants(settings):
+        raise UsageError(
+            f"--store: what you name is granted to a job on this machine only, and the store is {settings.store}. "
+            "Name a directory for this job: --store ~/.local/state/batchlab"
         )
     try:
         grant = (

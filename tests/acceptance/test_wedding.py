@@ -1,0 +1,41 @@
+"""500 photos of which 15 fail in different ways: what was delivered is right, what is missing is said."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from tests.servers import S3Server
+from tests.sources import hostile_source
+from tests.wedding import Wedding
+
+
+def test_a_wedding_with_15_bad_photos_is_delivered_to_a_directory(tmp_path: Path) -> None:
+    with hostile_source() as source:
+        wedding = Wedding(source, f"file://{tmp_path}/store", f"file://{tmp_path}/out")
+        document = tmp_path / "job.json"
+        document.write_text(wedding.document())
+        code, report = wedding.run(str(document), tmp_path / "log")
+    wedding.check_report(code, report)
+    wedding.check_archive(wedding.target.removeprefix("file://"))
+
+
+def test_a_wedding_with_15_bad_photos_is_delivered_to_a_bucket_with_the_store_in_it(
+    tmp_path: Path, seaweedfs: S3Server, seaweedfs_bucket: str
+) -> None:
+    with hostile_source() as source:
+        wedding = Wedding(
+            source,
+            f"s3://{seaweedfs_bucket}/store",
+            f"s3://{seaweedfs_bucket}/out",
+            environment=seaweedfs.environment(),
+        )
+        document = tmp_path / "job.json"
+        document.write_text(wedding.document())
+        code, report = wedding.run(str(document), tmp_path / "log")
+    wedding.check_report(code, report)
+    client = seaweedfs.client()
+    key = wedding.target.removeprefix(f"s3://{seaweedfs_bucket}/")
+    body = client.get_object(Bucket=seaweedfs_bucket, Key=key)["Body"].read()
+    wedding.check_archive(io.BytesIO(body))
+    assert "Uploads" not in client.list_multipart_uploads(Bucket=seaweedfs_bucket)

@@ -117,12 +117,13 @@ def code_and_status(error: BaseException) -> tuple[str, int]:
 def is_passing(error: BaseException) -> bool:
     """Whether the same request may succeed in a moment: no answer, a garbled one, a busy server, a conflict."""
     from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
+    from botocore.exceptions import ConnectionError as NoConnection
     from botocore.parsers import ResponseParserError
 
     if isinstance(error, ClientError):
         code, status = code_and_status(error)
         return code in _PASSING_CODES or status in _PASSING_STATUSES
-    return isinstance(error, HTTPClientError | IncompleteReadError | ResponseParserError)
+    return isinstance(error, NoConnection | HTTPClientError | IncompleteReadError | ResponseParserError)
 
 
 def explained(error: BaseException, place: str) -> BatchlabError:

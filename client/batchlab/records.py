@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import parse_qsl, quote
+from typing import Any, TypeVar
+from urllib.parse import quote, unquote
+
+from pydantic import BaseModel, ValidationError
 
 from batchlab.authority import Authority
 from batchlab.document import JobDocument, digest
-from batchlab.errors import DocumentError, NotFound
+from batchlab.errors import DocumentError, NotFound, ServiceError
 from batchlab.lease import Lease, Waiting, acquire
 from batchlab.ledger import fold
 from batchlab.outcome import Outcome
@@ -20,6 +23,9 @@ from batchlab.report import Report
 from batchlab.status import Counts, State, Status
 from batchlab.store import JSON, AlreadyExists, Store, VersionConflict
 
+M = TypeVar("M", bound=BaseModel)
+
+_INDEXED = re.compile(r"index/(\d{13})-([0-9a-z]{26})/([a-z0-9-]+)((?:/[^/=]+=[^/=]*)*)")
 _LAST_MILLISECOND = 9_999_999_999_999  # index names count down from here, so that the newest come first
 
 
@@ -40,7 +46,7 @@ class JobRecords:
             raise NotFound(
                 f"There is no job {self.id} in {self.store.url}. `batchlab list` shows what is there."
             )
-        return JobDocument.model_validate(found.body)
+        return _read_as(JobDocument, found.body, f"{self.folder}/job.json")
 
     def create_document(self, document: JobDocument) -> None:
         """From here the job exists. Raises AlreadyExists."""
@@ -60,15 +66,19 @@ class JobRecords:
         """Raises NotFound when the job does not exist; a job whose submission broke off here is queued."""
         found = self.store.read(f"{self.folder}/status.json")
         if found is not None:
-            return Status.model_validate(found.body)
+            return _read_as(Status, found.body, f"{self.folder}/status.json")
         return queued(self.document(), self.store.now())
+
+    def create_status(self, status: Status) -> None:
+        """The first status of the job. Raises AlreadyExists."""
+        self.store.create(f"{self.folder}/status.json", status.model_dump(mode="json", exclude_defaults=True))
 
     def save_status(self, status: Status) -> Status:
         """Writes `status` unless a later one is there; returns the one that stands."""
         name = f"{self.folder}/status.json"
         while True:
             found = self.store.read(name)
-            before = Status.model_validate(found.body) if found else None
+            before = _read_as(Status, found.body, name) if found else None
             if not status.may_follow(before):
                 assert before is not None
                 return before
@@ -132,9 +142,17 @@ class JobRecords:
         body = {"counts": counts.model_dump(mode="json"), "at": at.isoformat() if at else None}
         self.store.put(self._name(generation, f"progress/{shard}.json"), body)
 
+    def progress(self, generation: int) -> Counts:
+        """What the shards have counted so far, added up."""
+        names = list(self.store.names(self._name(generation, "progress/")))
+        found = [(name, self.store.read(name)) for name in names]
+        counts = [_read_as(Counts, shard.body["counts"], name) for name, shard in found if shard]
+        return sum(counts[1:], counts[0]) if counts else Counts()
+
     def report(self, generation: int) -> Report | None:
-        found = self.store.read(self._name(generation, "report.json"))
-        return None if found is None else Report.model_validate(found.body)
+        name = self._name(generation, "report.json")
+        found = self.store.read(name)
+        return None if found is None else _read_as(Report, found.body, name)
 
     def create_report(self, generation: int, report: Report) -> Report:
         """The generation's one report: this one, or the one that was there first."""
@@ -173,19 +191,28 @@ def submit_locally(store: Store, document: JobDocument, grant: Authority | None 
     if document.idempotency_key is not None:
         document = document.model_copy(update={"id": _claim_key(store, document)})
     records = JobRecords(store, document.id)
+    _refuse_another(records, document)  # before the grant: nobody widens what another job may touch
+    if grant is not None:
+        records.save_grant(grant)
     try:
-        if grant is not None:
-            records.save_grant(grant)
         records.create_document(document)
     except AlreadyExists:
-        if digest(records.document()) != digest(document):
-            raise DocumentError(
-                f"id: job {document.id} exists with another content. Leave the id out."
-            ) from None
-    status = records.save_status(queued(document, store.now()))
+        _refuse_another(records, document)
+    with contextlib.suppress(AlreadyExists):
+        records.create_status(queued(document, store.now()))
     with contextlib.suppress(AlreadyExists):  # the status remembers the time, so a repetition names it alike
-        store.create(index_name(document, status.created_at), {})
+        store.create(index_name(document, records.status().created_at), {})
     return records
+
+
+def _refuse_another(records: JobRecords, document: JobDocument) -> None:
+    """Raises DocumentError when the id belongs to a job that asks for something else."""
+    try:
+        there = records.document()
+    except NotFound:
+        return
+    if digest(there) != digest(document):
+        raise DocumentError(f"id: job {records.id} exists with another content. Leave the id out.")
 
 
 def _claim_key(store: Store, document: JobDocument) -> str:
@@ -200,7 +227,10 @@ def _claim_key(store: Store, document: JobDocument) -> str:
         found = store.read(name)
         assert found is not None
     if found.body["digest"] != mine:
-        raise DocumentError("idempotency_key: it was used for another document. Use a new key for a new job.")
+        raise DocumentError(
+            f"idempotency_key: job {found.body['id']} has it already, with another content. "
+            "Use a new key for a new job."
+        )
     return str(found.body["id"])
 
 
@@ -216,9 +246,14 @@ class Listed:
 
 
 def index_name(document: JobDocument, created_at: datetime) -> str:
+    """Each tag is a part of its own: one file name holds 255 bytes, and five tags take up to 800."""
     made = int(created_at.timestamp() * 1000)
-    tags = "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in sorted(document.tags.items()))
-    return f"index/{_LAST_MILLISECOND - made:013d}-{document.id}/{document.type}/{tags or '-'}"
+    tags = [f"/{_quoted(name)}={_quoted(value)}" for name, value in sorted(document.tags.items())]
+    return f"index/{_LAST_MILLISECOND - made:013d}-{document.id}/{document.type}{''.join(tags)}"
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="").replace(".", "%2E")  # stores refuse parts that begin with a dot
 
 
 def list_jobs(
@@ -231,12 +266,14 @@ def list_jobs(
 ) -> Iterator[Listed]:
     """Jobs, the newest first; reads names only. `since`: no job made before it."""
     for name in store.names("index/", after=after):
-        _, age_and_id, its_type, tags = name.split("/", 3)
-        age, _, job_id = age_and_id.partition("-")
+        found = _INDEXED.fullmatch(name)
+        if found is None:
+            continue
+        age, job_id, its_type, tags = found.groups()
         made = datetime.fromtimestamp((_LAST_MILLISECOND - int(age)) / 1000, UTC)
         if since is not None and made < since:
             return
-        pairs = dict(parse_qsl(tags, keep_blank_values=True)) if tags != "-" else {}
+        pairs = {unquote(part.split("=")[0]): unquote(part.split("=")[1]) for part in tags.split("/")[1:]}
         if (job_type is None or its_type == job_type) and (tag is None or pairs.get(tag[0]) == tag[1]):
             yield Listed(job_id, its_type, made, pairs, name)
 
@@ -248,3 +285,14 @@ def outcomes_of(records: JobRecords, generation: int) -> dict[str, Outcome]:
 
 def _now(store: Store) -> Any:
     return store.now().isoformat()
+
+
+def _read_as(model: type[M], body: JSON, name: str) -> M:
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        raise ServiceError(
+            f"{name} in the store cannot be read ({'.'.join(map(str, problem['loc']))}: {problem['msg']}). "
+            "Was it written by a newer version of batchlab?"
+        ) from None

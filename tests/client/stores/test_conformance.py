@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from batchlab.errors import UsageError
-from batchlab.settings import Settings
 from batchlab.store import AlreadyExists, Store, VersionConflict
 from batchlab.stores import open_store
+from tests.client.stores.every import EVERY, opened
 
 WRITERS = 16
 
 
-@pytest.fixture(params=["memory", "file", "s3 on moto", "s3 on SeaweedFS"])
+@pytest.fixture(params=EVERY)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    if request.param == "memory":
-        yield open_store(f"memory://{uuid.uuid4()}")
-    elif request.param == "file":
-        yield open_store(f"file://{tmp_path}/a%20store")
-    else:
-        server: Any = request.getfixturevalue("moto_s3" if "moto" in request.param else "seaweedfs")
-        settings = Settings(
-            r2_endpoint=server.endpoint_url, r2_access_key=server.access_key, r2_secret_key=server.secret_key
-        )
-        with server.bucket() as bucket:
-            yield open_store(f"r2://{bucket}/some/prefix", settings=settings)
+    with opened(request.param, request, tmp_path / "a directory") as store:
+        yield store
 
 
 def at_once(function: Callable[[int], bool]) -> int:

@@ -70,6 +70,7 @@ def _run(options: argparse.Namespace) -> int:
             json_logs=json_logs,
             run=os.environ.get(supervisor.RUN, ""),
             crashed=os.environ.get(supervisor.CRASHED, ""),
+            job_bits=int(os.environ.get(supervisor.JOB_BITS, "0"), 16),
         )
     )
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from batchlab.authority import Authority
 from batchlab.document import JobDocument, load_document
 from batchlab.errors import DocumentError, NotFound, ServiceError
-from batchlab.ids import id_from_batch_job, is_id
+from batchlab.ids import id_from_batch_job, id_from_bits, is_id, new_id
 from batchlab.kinds import ItemError
 from batchlab.reading import read_text
 from batchlab.records import JobRecords, submit_locally
@@ -46,13 +46,14 @@ class Call:
     json_logs: bool = False
     run: str = ""
     crashed: str = ""
+    job_bits: int = 0  # the id of a document that brings none; 0: a fresh one
 
 
 def run(call: Call) -> int:
     """Runs the job; returns the exit code of docs/cli.md, in AWS Batch 0 for partial and for a pause."""
     settings = call.settings
     store = open_store(settings.store, settings=settings)
-    records, authority = accept(call.job, store, settings)
+    records, authority = accept(call, store)
     document = records.document()
     door = engine.Door(
         storage=open_storage(settings, authority),
@@ -73,19 +74,20 @@ def run(call: Call) -> int:
     return 0 if settings.in_batch and end.state is State.PARTIAL else end.exit_code
 
 
-def accept(job: str, store: Store, settings: Settings) -> tuple[JobRecords, Authority]:
+def accept(call: Call, store: Store) -> tuple[JobRecords, Authority]:
     """The job that the argument means, in the store, and what it may touch.
 
     A document in the store's own jobs/ is run; any other is validated like a submission and copied there.
     Raises DocumentError for a document that is not valid, or whose output or type is not allowed.
     """
+    job, settings = call.job, call.settings
     known = _id_in_store(job, store)
     if known:
         records = JobRecords(store, known)
         document = records.document()
         authority = _grant(records, store) or Authority.of_settings(settings, store_url=store.url)
     else:
-        document = _read(job or SELF_TEST, settings)
+        document = _read(call)
         authority = Authority.of_settings(settings, store_url=store.url)
         records = JobRecords(store, document.id)
     try:
@@ -116,12 +118,19 @@ def _grant(records: JobRecords, store: Store) -> Authority | None:
     return records.grant() if store.url.startswith("file://") else None
 
 
-def _read(job: str, settings: Settings) -> JobDocument:
+def _read(call: Call) -> JobDocument:
+    job, settings = call.job or SELF_TEST, call.settings
     values = read_text(job if job.lstrip().startswith("{") else _fetch(job, settings), "--job")
-    if isinstance(values, dict) and "id" not in values and settings.in_batch:
-        # All attempts of one Batch job are one job of ours.
-        values = {**values, "id": id_from_batch_job(settings.batch_job_id)}
+    if isinstance(values, dict) and "id" not in values:
+        values = {**values, "id": _fresh_id(call)}
     return load_document(values, name="--job", types=_types())
+
+
+def _fresh_id(call: Call) -> str:
+    """One id for all attempts of a Batch job, and for all children of one parent process."""
+    if call.settings.in_batch:
+        return id_from_batch_job(call.settings.batch_job_id)
+    return id_from_bits(call.job_bits) if call.job_bits else new_id()
 
 
 def _fetch(job: str, settings: Settings) -> bytes:

@@ -15,10 +15,12 @@ import time
 from pathlib import Path
 
 CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL)
+RESTARTS = 200  # every bad item costs two; a job that kills more than that is broken as a whole
 UNEXPLAINED_RESTARTS = 3  # a child that somebody kills (kill -9) is started again, but not for ever
 # Between this process, its child and the CLI; the underscore keeps them apart from settings.
 PARENT, RUN, CRASHED = "_BATCHLAB_PARENT", "_BATCHLAB_RUN", "_BATCHLAB_CRASHED"
 CALLER = "_BATCHLAB_CALLER"
+JOB_BITS = "_BATCHLAB_JOB_BITS"  # 128 bits in hex: the id of a document that brings none, the same in every child
 _PR_SET_PDEATHSIG = 1  # Source: prctl(2)
 
 
@@ -27,7 +29,9 @@ def supervise(arguments: list[str]) -> int:
     signals = _Signals()
     crashed = ""
     unexplained = 0
-    while True:
+    bits = time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10), "big")
+    os.environ[JOB_BITS] = f"{bits:032x}"
+    for _ in range(RESTARTS):
         run = new_run()
         kills_before = oom_kills()
         environment = {**os.environ, PARENT: str(os.getpid()), RUN: run, CRASHED: crashed}
@@ -46,6 +50,7 @@ def supervise(arguments: list[str]) -> int:
             if number != signal.SIGKILL or unexplained > UNEXPLAINED_RESTARTS:
                 return 128 + number
         _say(f"The worker process died ({signal.Signals(number).name}); starting it again.")
+    return 1
 
 
 def is_child() -> bool:

@@ -8,7 +8,7 @@
 |---|---|
 | /photo/NAME | good: ranges, strong ETag, Last-Modified, HEAD, If-Match; `type=text/plain` changes the type |
 | /chunked/NAME | good, but chunked: no length, no ranges (`cut=1`: the last chunk never comes) |
-| /no-length/NAME | good, HTTP/1.0 style: the end of the connection is the end of the body |
+| /no-length/NAME | good, HTTP/1.0 style: the end of the connection is the end of the body (`cut=1`: a rude one) |
 | /no-ranges/NAME | good, but always 200 with the whole body |
 | /weak/NAME | good, with a weak ETag; If-Match gets 412 |
 | /bare/NAME | good, without ETag and Last-Modified |
@@ -242,6 +242,8 @@ def _no_length(to: _Handler, share: float = 1.0) -> None:
     to.head(200, {"Content-Type": "image/jpeg", "Connection": "close"})
     to.send(body[: int(len(body) * share)])
     to.close_connection = True
+    if "cut" in to.query:
+        to.hang_up()
 
 
 def _bare(to: _Handler) -> None:

@@ -148,6 +148,11 @@ def test_a_link_out_of_a_listed_directory_is_followed_before_the_check(tmp_path:
         authority.check_output(f"file://{tmp_path}/out/link/a.zip")
 
 
+def test_a_file_root_makes_no_file_a_source_of_a_submitted_job() -> None:
+    with pytest.raises(ItemError, match="a submitted job reads no file://"):
+        Authority(source_roots=("file:///srv",)).check_source("file:///srv/1.jpg")
+
+
 @pytest.mark.parametrize("store", ["file://{}/out/store", "file://{}/link"])
 def test_a_file_store_is_neither_source_nor_output_by_whatever_way(tmp_path: Path, store: str) -> None:
     (tmp_path / "out" / "store").mkdir(parents=True)

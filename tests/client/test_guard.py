@@ -99,6 +99,20 @@ def test_no_redirect_reaches_inside(source: Source, canary: Source, code: int) -
     assert canary.connections == 0
 
 
+def test_a_redirect_to_a_host_that_is_not_listed_is_not_even_looked_up(source: Source) -> None:
+    asked: list[str] = []
+
+    def resolver(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return ["93.184.215.14"]
+
+    error = refused(
+        local(source, resolve=resolver), source.url(redirect_path("https://elsewhere.example/a.jpg"))
+    )
+    assert error.kind is Kind.BLOCKED_URL and "Add elsewhere.example to BATCHLAB_HTTP_HOSTS" in error.message
+    assert asked == []
+
+
 @pytest.mark.parametrize(
     "answers",
     [
@@ -270,8 +284,9 @@ def test_proxies_of_the_environment_are_not_used(
 
 @pytest.mark.parametrize("path", ["/slow/a?interval=0.05", "/slow-headers/a?interval=0.1", "/stuck/a"])
 def test_a_source_that_dawdles_is_a_timeout_wherever_it_does(source: Source, path: str) -> None:
-    with pytest.raises(ItemError) as raised:
-        fetch(local(source), source.url(path))
+    patience = Patience(total_seconds=60, stall_seconds=0.3)
+    with pytest.raises(ItemError, match="fewer than 1024 bytes a second") as raised:
+        fetch(local(source, patience=patience), source.url(path))
     assert raised.value.kind is Kind.TIMEOUT
 
 
@@ -336,6 +351,21 @@ def test_an_answer_left_early_gives_no_connection_back(source: Source) -> None:
         with guard.request("GET", source.url("/photo/b.jpg")) as answer:
             assert answer.read(10**6) == photo("b.jpg")
     assert source.connections == 2
+
+
+def test_an_answer_that_nobody_asked_for_is_taken_by_nobody(source: Source) -> None:
+    def twice(to: Any) -> None:
+        to.good()
+        time.sleep(0.1)
+        to.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+
+    source.add("twice", twice)
+    with local(source) as guard:
+        with guard.request("GET", source.url("/twice/a.jpg")) as answer:
+            assert answer.read(10**6) == photo("a.jpg")
+        time.sleep(0.3)
+        with guard.request("GET", source.url("/photo/b.jpg")) as answer:
+            assert answer.read(10**6) == photo("b.jpg")
 
 
 def test_a_post_is_not_sent_twice_over_a_connection_that_died(source: Source) -> None:

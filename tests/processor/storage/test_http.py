@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -163,6 +164,7 @@ BAD = [
     ("/short/a.jpg", Kind.NETWORK),
     ("/cut/a.jpg", Kind.NETWORK),
     ("/chunked/a.jpg?cut=1", Kind.NETWORK),
+    ("/no-length/a.jpg?cut=1", Kind.NETWORK),
     ("/garbage/a.jpg", Kind.NETWORK),
     ("/longer/a.jpg", Kind.CORRUPT),
     ("/gzip/a.jpg?cut=1", Kind.CORRUPT),
@@ -234,6 +236,16 @@ def test_a_probe_tells_a_bad_source_by_its_first_bytes(
 
 def test_a_part_other_than_the_one_asked_for_is_corrupt(source: Source, scheme: HttpScheme) -> None:
     assert kind_of_reading(scheme, source.url("/wrong-range/a.jpg"), start=10, end=20) is Kind.CORRUPT
+
+
+def test_a_part_that_begins_early_is_corrupt_though_all_else_fits(source: Source, scheme: HttpScheme) -> None:
+    def early(to: Any) -> None:
+        headers = {"Content-Range": "bytes 5-19/4000", "Content-Length": "15", "Content-Type": "image/jpeg"}
+        to.head(206, headers)
+        to.send(photo("a.jpg")[5:20])
+
+    source.add("early", early)
+    assert kind_of_reading(scheme, source.url("/early/a.jpg"), start=10, end=20) is Kind.CORRUPT
 
 
 @pytest.mark.parametrize("path", ["changed", "changed-quietly"])

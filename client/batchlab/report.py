@@ -17,7 +17,6 @@ from batchlab.advice import recommendations
 from batchlab.kinds import Kind
 from batchlab.outcome import Done, Failed, Outcome, Skipped
 from batchlab.redact import scrub, scrubbed, shown
-from batchlab.render import render as render
 from batchlab.status import Counts, State
 from batchlab.words import counted
 

@@ -16,7 +16,6 @@ from typing import Any
 from batchlab.outcome import Failed, Outcome
 from batchlab.status import STALLED_AFTER, Counts
 from batchlab_processor.clock import Clock
-from batchlab_processor.environment import peak_rss_mib as peak_rss_mib
 from batchlab_processor.job import Entry
 
 WINDOW_SECONDS = 10.0  # the rate is that of the last ten seconds: long enough for a 10 MB photo at 1 MB/s

@@ -1,5 +1,6 @@
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -160,3 +161,9 @@ def test_no_secret_is_in_a_report() -> None:
     )
     assert "CANARY" not in got.model_dump_json()
     assert got.artifacts[0].url == "https://h/a.jpg"
+
+
+def test_the_docs_explain_every_field() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "report.md").read_text(encoding="utf-8")
+    missing = [name for name in Report.model_fields if f"`{name}`" not in page]
+    assert missing == []

@@ -17,6 +17,7 @@ from batchlab.advice import recommendations
 from batchlab.kinds import Kind
 from batchlab.outcome import Done, Failed, Outcome, Skipped
 from batchlab.redact import scrub, scrubbed, shown
+from batchlab.render import render as render  # callers find the report and its text in one place
 from batchlab.status import Counts, State
 from batchlab.words import counted
 

@@ -33,6 +33,9 @@ from batchlab_processor.jobs.zip_export.receive import crc32, look_again, receiv
 from batchlab_processor.storage.base import WriteOptions
 
 CONTENT_TYPE = "application/zip"
+# What a photo of unknown length is taken for when the length of the parts is chosen: 5,000 of them give parts
+# of 34 MiB. Parts for an archive of wholly unknown length are 64 MiB, four in memory.
+UNKNOWN_BYTES = 64 * 1024 * 1024
 NAMES_IN_REPORT = 10_000  # as many as the report has failures
 SPARE_DISK_BYTES = 256 * 1024 * 1024  # for logs and whatever else shares the disk
 
@@ -53,9 +56,9 @@ class StreamingSink:
         password(ctx)
         delivery.check_free(ctx)
         _check_disk([photo.size_bytes or 0 for photo in photos], ctx)
-        if any(photo.size_bytes is None for photo in photos):
-            return {"archive_bytes": None}
-        sizes = ((photo.name, photo.size_bytes or 0) for photo in photos)
+        sizes = (
+            (photo.name, UNKNOWN_BYTES if photo.size_bytes is None else photo.size_bytes) for photo in photos
+        )
         return {"archive_bytes": archive_bytes([*sizes, (MISSING_NAME, MISSING_BYTES * len(photos))])}
 
     def work(self, photo: Photo, ctx: Context) -> Member:

@@ -15,7 +15,7 @@ from batchlab.authority import Authority
 from batchlab.document import load_document
 from batchlab.guard import Guard
 from batchlab.kinds import ItemError, Kind
-from batchlab.records import submit_locally
+from batchlab.records import JobRecords, submit_locally
 from batchlab.report import Report
 from batchlab.settings import Settings
 from batchlab.stores import open_store
@@ -69,7 +69,11 @@ class Export:
 
     def __init__(self, directory: Path, host: str) -> None:
         self.directory = directory
+        self.output = directory.as_uri()
+        self.settings = Settings()
+        self.records: JobRecords | None = None  # of the job that was run last
         self._host = host  # of the test's web server
+        self._passwords: dict[str, str] = {}
 
     def __call__(
         self,
@@ -86,13 +90,13 @@ class Export:
             {
                 "type": "zip-export",
                 "params": {"items": items, **params},
-                "output": self.directory.as_uri(),
+                "output": self.output,
                 "limits": {"workers": workers, "attempts": attempts, "ahead_bytes": ahead_bytes},
             }
         )
         authority = Authority(
             source_roots=("file:///",),
-            output_roots=("file:///",),
+            output_roots=(self.output,),
             http_hosts=(self._host,),
             job_types=None,
             allow_local=True,
@@ -100,28 +104,33 @@ class Export:
             exact_target=True,
             file_sources=True,
         )
+        self._passwords = passwords or {}
+        self.records = submit_locally(open_store(f"memory://{uuid.uuid4()}"), document, authority)
+        return self.run()
 
-        def password(ref: str) -> str:
-            try:
-                return (passwords or {})[ref]
-            except KeyError:
-                raise ItemError(Kind.VALIDATION, f"There is no password {ref!r}.") from None
-
-        clock = FastClock(start=datetime.now(UTC))
-        store = open_store(f"memory://{uuid.uuid4()}")
-        records = submit_locally(store, document, authority)
+    def run(self) -> Exported:
+        """Runs the last job, or goes on with it."""
+        records = self.records
+        assert records is not None
+        authority = records.grant()
+        assert authority is not None
         with Guard.of(authority) as guard:
             door = engine.Door(
-                storage=open_storage(Settings(), authority, guard=guard),
+                storage=open_storage(self.settings, authority, guard=guard),
                 authority=authority,
-                clock=clock,
-                passwords=password,
+                clock=FastClock(start=datetime.now(UTC)),
+                passwords=self._password,
             )
             end = engine.run(records, ZipExport(), door)
         assert end.report is not None, end.message
-        return Exported(
-            end.report, self.directory / document.typed_params.name, _shown(records.status().created_at)
-        )
+        path = self.directory / records.document().typed_params.name
+        return Exported(end.report, path, _shown(records.status().created_at))
+
+    def _password(self, ref: str) -> str:
+        try:
+            return self._passwords[ref]
+        except KeyError:
+            raise ItemError(Kind.VALIDATION, f"There is no password {ref!r}.") from None
 
 
 def _shown(moment: datetime) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from batchlab.cli.jobs_here import Job, run_here
 from batchlab.cli.options import store_of
 from batchlab.cli.places import Target, pretty, url_of
 from batchlab.cli.sources import find_sources
+from batchlab.cli.tables import wrapped
 from batchlab.cli.zip_job import zip_document
 from batchlab.kinds import Kind
 from batchlab.local import processor_serving
@@ -29,6 +30,8 @@ def run_arranged(settings: Settings, *, quiet: bool) -> int:
     """Runs the demo with our own gallery; 0 when all went as arranged."""
     settings = _on_this_machine(settings)
     with processor_serving(["demo"]) as served:
+        if not quiet:
+            sys.stderr.write(f"Serving {pretty(url_of(served['folder']))} at {served['url']}\n")
         items = [{"url": f"{served['url']}/{name}", "name": name, "id": name} for name in served["photos"]]
         job = _job(items, "gallery.zip", "Demo gallery", [served["url"]])
         code = run_here(
@@ -42,14 +45,14 @@ def run_arranged(settings: Settings, *, quiet: bool) -> int:
         )
     report = _report(job, settings)
     if report is not None:  # without its advice to retry: the server is gone by then
-        _say(render(report.model_copy(update={"recommendations": ()})))
+        _say(wrapped(render(report.model_copy(update={"recommendations": ()}))))
     if report is None or not _as_arranged(report, served):
-        _say("The demo did not go as arranged; what it should be: 12 photos delivered, one missing.")
+        _say("The demo did not go as arranged: all photos but one should have been delivered.")
         return code or 1
     _say(
         "",
-        f"1 photo is missing, as arranged: the gallery's server has lost {served['missing']} (404).",
-        f"{served['flaky']} was refused twice (503) and came at the third attempt, as arranged.",
+        f"1 photo is missing, as arranged: {served['missing']} (404 from the gallery).",
+        f"{served['flaky']} came at the third attempt, as arranged (503 twice before).",
     )
     _say_next(Path(served["folder"]), job)
     return 0
@@ -99,11 +102,11 @@ def _say_next(gallery: Path, job: Job) -> None:
     root = gallery.parents[1]
     target = pretty(job.outputs[0])
     commands = [
-        (f"unzip -l {target}", "what is in it; its _missing.csv says what is not"),
-        (f"{_here(_this_command(root))} items latest --failed", "what became of the missing photo"),
+        (f"unzip -l {target}", "what is in it"),
+        (f"{_here(_this_command(root))} items latest --failed", "why one is missing"),
         (f"{_here(root / 'scripts' / 'demo')} DIR_OR_URLS", "the same with your own photos"),
         (f"{_here(root / 'scripts' / 'test')}", "the tests"),
-        ("./deploy.sh", "to AWS: comes with a later version"),
+        ("./deploy.sh", "to AWS: not in this version yet"),
     ]
     width = max(len(command) for command, _ in commands)
     _say("", f"The ZIP: {target}", "", "Next:")

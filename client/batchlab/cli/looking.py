@@ -22,6 +22,7 @@ def status(job: JobArgument, store: StoreOption = "", as_json: JsonOption = Fals
     Exit code: 0 when the job exists, whatever became of it; 5 when it does not.
     """
     from batchlab.cli.choosing import choose_job
+    from batchlab.cli.tables import wrapped
     from batchlab.cli.views import status_as_json, status_text
     from batchlab.records import JobRecords
 
@@ -30,7 +31,10 @@ def status(job: JobArgument, store: StoreOption = "", as_json: JsonOption = Fals
     current = records.status()
     report = records.report(current.generation) if current.ended else None
     now = found.now()
-    typer.echo(status_as_json(current, report, now) if as_json else status_text(current, report, now))
+    if as_json:
+        typer.echo(status_as_json(current, report, now))
+    else:
+        typer.echo(wrapped(status_text(current, report, now)))
 
 
 def items(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -24,18 +25,35 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(shown)
 
 
+def wrapped(text: str) -> str:
+    """The lines broken between words where the terminal ends; unchanged when stdout goes elsewhere."""
+    width = _width()
+    if width is None:
+        return text
+    return "\n".join(
+        textwrap.fill(
+            line,
+            width,
+            subsequent_indent=" " * (len(line) - len(line.lstrip()) + 2),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for line in text.splitlines()
+    )
+
+
 def state_coloured(state: str) -> str:
     """The word in its colour, when stdout is a terminal that shows colours."""
     return _painted(state, state)
 
 
 def ago(moment: datetime, now: datetime) -> str:
-    """ "now", "5 min ago", "3 h ago", "12 d ago"."""
+    """ "just now", "5 min ago", "3 h ago", "12 d ago"."""
     passed = now - moment
     for unit, length in (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("min", timedelta(minutes=1))):
         if passed >= length:
             return f"{passed // length} {unit} ago"
-    return "now"
+    return "just now"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], room: int | None) -> str:

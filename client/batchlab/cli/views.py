@@ -19,9 +19,10 @@ from batchlab.words import counted, duration, printable, size
 def status_text(status: Status, report: Report | None, now: datetime) -> str:
     """The report of a job that has ended; of another one where it stands."""
     if report is not None:
-        lines = [render(report), f"  ended {ago(report.ended_at, now)}"]
+        lines = [render(report)]
         if report.failures:
-            lines.append(f"  -> batchlab items {status.id} --failed")
+            lines.append(f"  -> Each of them: batchlab items {status.id} --failed")
+        lines.append(f"  Ended {ago(report.ended_at, now)}.")
         return "\n".join(lines)
     word = "stalled" if stalled(status, now) else str(status.state)
     lines = [f"{status.type} {status.id} {state_coloured(word)}: {_progress(status)}"]

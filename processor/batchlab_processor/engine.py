@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from batchlab.authority import Authority
 from batchlab.errors import BatchlabError
@@ -32,17 +31,14 @@ from batchlab_processor.interrupt import EXIT_INTERRUPTED, on_signal
 from batchlab_processor.job import Entry, JobType, Plan
 from batchlab_processor.keeper import Keeper
 from batchlab_processor.logs import item_logger
-from batchlab_processor.pace import Pace
-from batchlab_processor.pool import Pool
 from batchlab_processor.progress import Progress
 from batchlab_processor.recovery import PLAIN_CRASHES, look_back
 from batchlab_processor.run_ledger import RunLedger
-from batchlab_processor.schedule import Rules, RunStopped, Schedule, StopReason
+from batchlab_processor.schedule import Rules, RunStopped, StopReason
+from batchlab_processor.schedules import Schedules
 from batchlab_processor.storage import Storage
 from batchlab_processor.supervisor import new_run
 
-A = TypeVar("A")
-B = TypeVar("B")
 PAUSE_SECONDS = 3600.0  # when a quota is used up and nobody says until when
 logger = logging.getLogger("batchlab")
 
@@ -62,7 +58,7 @@ class Door:
     keep_seconds: float = 2.0  # how often ledger, progress and the wish to cancel are looked after
     waiting: Waiting | None = dataclasses.field(
         default_factory=Waiting
-    )  # for a live lease; None: stand aside
+    )  # for a live lease; None: do not wait
     environment: Environment = dataclasses.field(default_factory=Environment)
 
 
@@ -104,13 +100,9 @@ class _Run:
         self.limits = self.document.limits
         self.params = job.params.model_validate(self.document.params)
         self.durable = job.durable(self.params)
-        self.pace = Pace(self.limits.starts_per_second, self.limits.min_interval)
+        self.schedules = Schedules(self.limits, door.clock)
         self.progress = Progress(door.clock)
         self.plan: Plan[Any] = Plan([])
-        self._lock = threading.Lock()
-        self._schedules: list[Schedule] = []
-        self._main: Schedule | None = None
-        self._stopped: RunStopped | None = None
         self._too_late = False
         self.ledger = RunLedger(
             records.store,
@@ -133,7 +125,8 @@ class _Run:
             ledger=self.ledger,
             passwords=door.passwords,
             confirm=self._confirm,
-            map=self._map,
+            map=self.schedules.map,
+            stop=self.schedules.stop,
         )
         self.context = RunContext(self.services)
 
@@ -178,7 +171,7 @@ class _Run:
         finally:
             self.context.clean_up()
             self.door.display.stop()
-        main = self._main
+        main = self.schedules.main
         if (
             stopped is None
             and main is not None
@@ -211,12 +204,9 @@ class _Run:
 
     def _make_plan(self) -> Plan[Any]:
         """A passing fault while planning (a manifest's server that is away) is tried again like an item's."""
-        schedule = self._new_schedule([Entry("plan", self.document)], Rules(1, 1), Pace())
-        with self._pool(schedule, lambda entry, _: (self.job.plan(self.context), 0), workers=1) as pool:
-            outcome = next(pool.outcomes())
-        if isinstance(outcome, Failed):
-            raise JobFailed(outcome.message)
-        plan: Plan[Any] = outcome.result if isinstance(outcome, Done) else Plan([])
+        plan = self.schedules.attempt(lambda: self.job.plan(self.context))
+        if isinstance(plan, Failed):
+            raise JobFailed(plan.message)
         return plan
 
     def _work_and_collect(self) -> Sequence[Artifact]:
@@ -230,22 +220,16 @@ class _Run:
             deadline=self._deadline(),
             max_failures=self.limits.failures_allowed(len(entries)),
         )
-        schedule = self._new_schedule(
-            entries,
-            rules,
-            self.pace,
-            settled=settled,
-            suspects=self.history.suspects,
-            announce=self._announce,
+        schedule = self.schedules.new_main(
+            entries, rules, settled=settled, suspects=self.history.suspects, announce=self._announce
         )
-        self._main = schedule
-        with self._pool(schedule, self._work, watcher=self) as pool:
+        with self.schedules.pool(schedule, self._work, watcher=self) as pool:
             try:
                 artifacts = self.job.collect(pool.outcomes(), self.context)
                 for _ in pool.outcomes():  # what the job type did not take itself
                     pass
             except BaseException:
-                self.services.stop.set()  # what is in flight need not go on
+                self.schedules.stop.set()  # what is in flight need not go on
                 raise
         self._confirm()
         return artifacts
@@ -342,53 +326,13 @@ class _Run:
         body = {"in_flight": keys, "deaths": self.history.deaths, "plain_crashes": self.history.plain_crashes}
         self.records.save_run(self.generation, self.door.run, body)
 
-    def _map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[tuple[A, B | Failed]]:
-        listed = list(items)
-        entries: list[Entry[Any]] = [Entry(str(number), item) for number, item in enumerate(listed)]
-        rules = Rules(self.limits.workers, ahead_bytes=self.limits.ahead_bytes, ordered=True)
-        schedule = self._new_schedule(entries, rules, self.pace)
-        with self._pool(schedule, lambda entry, _: (function(entry.item), 0)) as pool:
-            for item, outcome in zip(listed, pool.outcomes(), strict=True):
-                assert not isinstance(outcome, Skipped)  # neither deadline nor stages here
-                yield item, outcome.result if isinstance(outcome, Done) else outcome
-
-    def _new_schedule(self, entries: Sequence[Any], rules: Rules, pace: Pace, **more: Any) -> Schedule:
-        schedule = Schedule(entries, rules, self.door.clock, pace, **more)
-        with self._lock:
-            self._schedules.append(schedule)
-            if self._stopped is not None:
-                schedule.stop(self._stopped.reason, self._stopped.message)
-        return schedule
-
-    def _pool(
-        self, schedule: Schedule, work: Any, *, workers: int | None = None, watcher: Any = None
-    ) -> Pool:
-        return Pool(
-            schedule,
-            work,
-            workers=workers or self.limits.workers,
-            attempts=self.limits.attempts,
-            clock=self.door.clock,
-            stop=self.services.stop,
-            watcher=watcher,
-        )
-
     # -- stopping ------------------------------------------------------------------------------------------
 
-    def stop(self, reason: StopReason, message: str) -> bool:
-        """Stops every schedule of this run; False when all outcomes had been handed on already."""
-        with self._lock:
-            if self._main is not None and not self._main.stop(reason, message):
-                return False
-            self._stopped = self._stopped or RunStopped(reason, message)
-            for schedule in self._schedules:
-                schedule.stop(reason, message)
-        self.services.stop.set()
-        return True
-
     def _on_signal(self, name: str) -> None:
-        self.stop(StopReason.INTERRUPT, f"Interrupted ({name}). Start it again and it goes on where it was.")
-        self.services.stop.set()
+        self.schedules.stop_all(
+            StopReason.INTERRUPT, f"Interrupted ({name}). Start it again and it goes on where it was."
+        )
+        self.schedules.stop.set()
         self.ledger.flush()
 
     def _confirm(self) -> None:
@@ -409,20 +353,18 @@ class _Run:
 
     def _keep(self) -> None:
         if self.lease.lost.is_set():
-            self.stop(StopReason.LEASE_LOST, "Another run has taken over this job.")
+            self.schedules.stop_all(StopReason.LEASE_LOST, "Another run has taken over this job.")
             return
         self.ledger.flush()
         if not self._too_late and self.records.cancel_requested(self.generation):
-            self._too_late = not self.stop(StopReason.CANCEL, "Cancelled.")
+            self._too_late = not self.schedules.stop_all(StopReason.CANCEL, "Cancelled.")
             if self._too_late:
                 logger.warning("The wish to cancel came too late: only the delivery was left.")
+        stopped = self.schedules.stopped
+        cancelled = stopped is not None and stopped.reason is StopReason.CANCEL
         snapshot = self.progress.snapshot()
         self.records.save_progress(self.generation, 0, snapshot.counts, snapshot.last_progress_at)
-        state = (
-            State.CANCELLING
-            if self._stopped and self._stopped.reason is StopReason.CANCEL
-            else self.status.state
-        )
+        state = State.CANCELLING if cancelled else self.status.state
         self._advance(state, counts=snapshot.counts, last_progress_at=snapshot.last_progress_at)
 
     def _advance(self, state: State, **changes: Any) -> None:
@@ -431,7 +373,8 @@ class _Run:
 
     def _outcomes(self) -> list[Outcome]:
         """One outcome for every key of the plan, in plan order."""
-        known = self._main.known() if self._main is not None else {}
+        main = self.schedules.main
+        known = main.known() if main is not None else {}
         return [
             known.get(entry.key)
             or (entry if isinstance(entry, Failed) else Skipped(key=entry.key, reason="not_started"))

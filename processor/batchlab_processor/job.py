@@ -28,7 +28,6 @@ from batchlab.outcome import Failed, Outcome
 
 if TYPE_CHECKING:
     from batchlab.document import JobDocument
-
     from batchlab.report import Artifact
     from batchlab.store import Store
     from batchlab_processor.storage import Storage

@@ -482,6 +482,7 @@ def test_for_own_durability_only_what_was_settled_survives() -> None:
             ctx.settle(ctx.key, Loud(text="kept"))
 
     world.job.plant = plant
+
     def killed_after_a_flush(ctx: Context) -> None:
         while not list(world.store.names(f"jobs/{world.records.id}/g1/ledger/")):
             time.sleep(0.001)

@@ -1,1 +1,236 @@
-"""One module per scheme, the same verbs on each."""
+"""One module per scheme, the same verbs on each; `Storage` is all of them behind one authority.
+
+    storage = open_storage(settings, authority)
+    with storage.open("s3://bucket/photo.jpg") as reader: ...
+
+What a document names is read as a source. What the job itself delivered is read with `delivered=True`: the
+outputs of jobs are no sources, or one customer's document could name another customer's archive.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from batchlab.errors import UsageError
+from batchlab.kinds import ItemError, Kind
+from batchlab.redact import shown
+from batchlab_processor.storage import documents
+from batchlab_processor.storage.base import (
+    LeavesUploads,
+    Listed,
+    Probed,
+    Reader,
+    Scheme,
+    WriteOptions,
+    Writer,
+    Written,
+)
+
+if TYPE_CHECKING:
+    from batchlab.authority import Authority
+    from batchlab.guard import Guard
+    from batchlab.settings import Settings
+
+__all__ = [
+    "Allowing",
+    "Listed",
+    "Probed",
+    "Reader",
+    "Scheme",
+    "Storage",
+    "WriteOptions",
+    "Writer",
+    "Written",
+    "open_storage",
+]
+
+
+class Allowing(Protocol):
+    """What `Storage` asks before every access: `batchlab.authority.Authority`."""
+
+    def check_source(self, url: str) -> str: ...
+
+    def check_output(self, url: str) -> str: ...
+
+
+class Storage:
+    """The verbs on any URL. Each asks the authority first; all raise ItemError and nothing else."""
+
+    def __init__(self, schemes: Mapping[str, Scheme], authority: Allowing) -> None:
+        self._schemes = schemes
+        self._authority = authority
+
+    def probe(self, url: str, *, delivered: bool = False) -> Probed:
+        """What is known of a source, or of what this job `delivered`, without reading it whole."""
+        allowed = self._readable(url, delivered)
+        return self._scheme(allowed).probe(allowed)
+
+    def open(
+        self,
+        url: str,
+        *,
+        start: int = 0,
+        end: int | None = None,
+        validator: str | None = None,
+        delivered: bool = False,
+    ) -> AbstractContextManager[Reader]:
+        """Bytes start..end (end exclusive, None: to the end). With `validator`, other bytes raise changed."""
+        allowed = self._readable(url, delivered)
+        return self._scheme(allowed).open(allowed, start=start, end=end, validator=validator)
+
+    def list(self, prefix: str) -> Iterator[Listed]:
+        """Objects whose URL begins with `prefix`, spelled as it is, in byte order of their decoded names.
+
+        A prefix that does not end with a slash also begins the names of its siblings; those of them that the
+        authority does not allow are left out.
+        """
+        allowed = self._authority.check_source(prefix)
+        for listed in self._scheme(allowed).list(allowed):
+            if not allowed.endswith("/") and not self._allows(listed.url):
+                continue
+            yield replace(listed, url=prefix + listed.url.removeprefix(allowed))
+
+    def write(self, url: str, options: WriteOptions | None = None) -> AbstractContextManager[Writer]:
+        """A writer of one new object; nothing is visible before its `commit`."""
+        allowed = self._authority.check_output(url)
+        return self._scheme(allowed).write(allowed, options or WriteOptions())
+
+    def delete(self, url: str) -> None:
+        """Afterwards it is gone; deleting what is not there is no error."""
+        allowed = self._authority.check_output(url)
+        self._scheme(allowed).delete(allowed)
+
+    def signed_url(self, url: str, lifetime: timedelta) -> str:
+        """A URL that reads this output until `lifetime` has passed; file:// gives the plain URL."""
+        allowed = self._authority.check_output(url)
+        return self._scheme(allowed).signed_url(allowed, lifetime)
+
+    def abort_uploads(self, url: str) -> int:
+        """Ends what dead writers of exactly this output left unfinished, and says how many.
+
+        The caller knows that no live writer is at work there.
+        """
+        allowed = self._authority.check_output(url)
+        scheme = self._scheme(allowed)
+        return scheme.abort_uploads(allowed) if isinstance(scheme, LeavesUploads) else 0
+
+    def read_document(self, url: str, *, limit_bytes: int = documents.LARGEST_BYTES) -> bytes:
+        """The whole of a small source, decompressed; raises too_large above `limit_bytes`."""
+        with self.open(url) as reader:
+            return documents.read(reader, limit_bytes)
+
+    def open_text(
+        self, url: str, *, limit_bytes: int = documents.LARGEST_BYTES
+    ) -> AbstractContextManager[TextIO]:
+        """A source as UTF-8 text, decompressed as it is read; line ends are left as they are (csv needs it).
+
+        Reading raises too_large above `limit_bytes` of text, corrupt when the compression is broken, and
+        validation when it is not UTF-8.
+        """
+        return documents.text(self.open(url), limit_bytes)
+
+    def _readable(self, url: str, delivered: bool) -> str:
+        check = self._authority.check_output if delivered else self._authority.check_source
+        return check(url)
+
+    def _allows(self, url: str) -> bool:
+        try:
+            self._authority.check_source(url)
+        except ItemError as error:
+            if error.kind is Kind.BLOCKED_URL:
+                return False
+            raise
+        return True
+
+    def _scheme(self, url: str) -> Scheme:
+        name = url.partition("://")[0]
+        try:
+            return self._schemes[name]
+        except KeyError:
+            raise ItemError(Kind.VALIDATION, f"{shown(url)}: nothing here reads {name}://.") from None
+
+
+def open_storage(settings: Settings, authority: Authority, *, guard: Guard | None = None) -> Storage:
+    """Every scheme, made when it is first used. A missing extra is an ItemError that says what to install."""
+    return Storage(
+        _Lazily(
+            {
+                "file": _file,
+                "memory": _memory,
+                "http": lambda: _web(authority, guard),
+                "https": lambda: _web(authority, guard),
+                "s3": lambda: _s3("s3", settings),
+                "r2": lambda: _s3("r2", settings),
+                "gs": lambda: _gs(settings),
+            }
+        ),
+        authority,
+    )
+
+
+class _Lazily(Mapping[str, Scheme]):
+    """Schemes that are made at the first look."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Scheme]]) -> None:
+        self._makers = makers
+        self._made: dict[str, Scheme] = {}
+        self._lock = threading.Lock()
+
+    def __getitem__(self, name: str) -> Scheme:
+        with self._lock:
+            if name not in self._made:
+                self._made[name] = self._makers[name]()
+            return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+def _file() -> Scheme:
+    from batchlab_processor.storage.local import LocalScheme
+
+    return LocalScheme()
+
+
+def _memory() -> Scheme:
+    from batchlab_processor.storage.memory import MemoryScheme
+
+    return MemoryScheme()
+
+
+def _web(authority: Authority, guard: Guard | None) -> Scheme:
+    from batchlab.guard import Guard
+    from batchlab_processor.storage.firebase_links import FirebaseLinks
+    from batchlab_processor.storage.http import HttpScheme
+
+    return FirebaseLinks(HttpScheme(guard or Guard.of(authority)))
+
+
+def _s3(scheme: str, settings: Settings) -> Scheme:
+    from batchlab.aws import s3_client
+    from batchlab_processor.storage.s3 import S3Scheme
+
+    try:
+        client = s3_client(scheme, settings)
+    except UsageError as error:
+        raise ItemError(Kind.VALIDATION, error.message) from error
+    return S3Scheme(lambda: client, scheme=scheme)
+
+
+def _gs(settings: Settings) -> Scheme:
+    try:
+        from batchlab_processor.storage.firebase import FirebaseScheme
+    except ImportError as error:
+        raise ItemError(
+            Kind.VALIDATION,
+            f"gs:// needs {error.name}. Install it: pip install 'batchlab-processor[firebase]'",
+        ) from error
+    return FirebaseScheme.of_settings(settings)

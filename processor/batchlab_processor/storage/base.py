@@ -5,11 +5,11 @@ All of them raise `ItemError` with the right kind and nothing else; messages car
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Written:
 
     url: str
     size_bytes: int
-    etag: str | None = None
+    etag: str | None = None  # what `probe` gives as validator
 
 
 class Reader(Protocol):
@@ -75,6 +75,7 @@ class WriteOptions:
     metadata: Mapping[str, str] = field(default_factory=dict)
     overwrite: bool = False
     expected_bytes: int | None = None  # an upper bound, to choose the size of equal parts; None: unknown
+    on_upload: Callable[[str], None] | None = None  # told a multipart upload's id before its first part
 
 
 class Scheme(Protocol):
@@ -85,13 +86,16 @@ class Scheme(Protocol):
     def open(
         self, url: str, *, start: int = 0, end: int | None = None, validator: str | None = None
     ) -> AbstractContextManager[Reader]:
-        """Bytes start..end (end exclusive, None: to the end). With `validator`, other bytes raise changed."""
+        """Bytes start..end (end exclusive, None: to the end), cut to the object as a slice is.
+
+        With `validator`, other bytes raise changed. Bytes come as they are stored: nothing is decompressed.
+        """
         ...
 
     def write(self, url: str, options: WriteOptions) -> AbstractContextManager[Writer]: ...
 
     def list(self, prefix: str) -> Iterator[Listed]:
-        """Objects whose URL begins with `prefix`, in byte order of their URLs."""
+        """Objects whose URL begins with `prefix`, in byte order of their decoded names; none is no error."""
         ...
 
     def delete(self, url: str) -> None:
@@ -100,4 +104,14 @@ class Scheme(Protocol):
 
     def signed_url(self, url: str, lifetime: timedelta) -> str:
         """A URL that reads this object until `lifetime` has passed; file:// gives the plain URL."""
+        ...
+
+
+@runtime_checkable
+class LeavesUploads(Protocol):
+    """A scheme whose writer, when it is killed, leaves something behind that is in nobody's way but costs."""
+
+    def abort_uploads(self, url: str) -> int:
+        """Ends what dead writers of exactly `url` left unfinished, and says how many. The caller
+        knows that no live one is at work there."""
         ...

@@ -1,0 +1,123 @@
+"""What an error of boto3 means for an item."""
+
+from __future__ import annotations
+
+from botocore import exceptions as boto
+
+from batchlab.kinds import ItemError, Kind
+
+_KINDS: dict[str, Kind] = {
+    "NoSuchKey": Kind.MISSING,
+    "NoSuchBucket": Kind.MISSING,
+    "NoSuchUpload": Kind.MISSING,
+    "NoSuchVersion": Kind.MISSING,
+    "NotFound": Kind.MISSING,
+    "AccessDenied": Kind.AUTH,
+    "AllAccessDisabled": Kind.AUTH,
+    "InvalidAccessKeyId": Kind.AUTH,
+    "SignatureDoesNotMatch": Kind.AUTH,
+    "InvalidObjectState": Kind.AUTH,  # archived to Glacier: readable after a restore
+    "RequestTimeTooSkewed": Kind.AUTH,
+    "Unauthorized": Kind.AUTH,
+    "ExpiredToken": Kind.EXPIRED_CREDENTIALS,
+    "ExpiredTokenException": Kind.EXPIRED_CREDENTIALS,
+    "TokenRefreshRequired": Kind.EXPIRED_CREDENTIALS,
+    "InvalidToken": Kind.EXPIRED_CREDENTIALS,
+    "PreconditionFailed": Kind.CHANGED,
+    "SlowDown": Kind.API_ERROR,
+    "ServiceUnavailable": Kind.API_ERROR,
+    "InternalError": Kind.API_ERROR,
+    "ConditionalRequestConflict": Kind.API_ERROR,
+    "OperationAborted": Kind.API_ERROR,
+    "RequestTimeout": Kind.TIMEOUT,
+    "TooManyRequests": Kind.RATE_LIMIT,
+    "EntityTooLarge": Kind.TOO_LARGE,
+}
+
+_CURES: dict[str, str] = {
+    "InvalidObjectState": "The object is archived: restore it first.",
+    "RequestTimeTooSkewed": "This machine's clock is wrong: set it.",
+    "InvalidAccessKeyId": "Check the access key (AWS_ACCESS_KEY_ID; R2_ACCESS_KEY for r2://).",
+    "SignatureDoesNotMatch": "Check the secret key (AWS_SECRET_ACCESS_KEY; R2_SECRET_KEY for r2://).",
+    "NoSuchBucket": "There is no such bucket: check its name and region.",
+    "PreconditionFailed": "It is not the object it was.",
+}
+
+_AUTH_CURE = (
+    "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (R2_ACCESS_KEY and R2_SECRET_KEY for r2://), "
+    "AWS_PROFILE, or give the container a role."
+)
+
+
+def kind_of(error: BaseException) -> ItemError:
+    """The ItemError that says the same as `error`, an exception of botocore."""
+    if isinstance(error, ItemError):
+        return error
+    if isinstance(error, boto.ClientError):
+        return _answered(error)
+    for types, kind, cure in _UNANSWERED:
+        if isinstance(error, types):
+            return ItemError(kind, f"{error} {cure}".strip())
+    if isinstance(error, boto.BotoCoreError):
+        return ItemError(Kind.API_ERROR, f"{type(error).__name__}: {error}")
+    return ItemError(Kind.BUG, f"{type(error).__name__}: {error}")
+
+
+def code_of(error: boto.ClientError) -> str:
+    """The service's word for what went wrong, for a HEAD (which has no words) the status: "404"."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def status_of(error: boto.ClientError) -> int:
+    """The HTTP status; 0 when there was none."""
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _answered(error: boto.ClientError) -> ItemError:
+    code, status = code_of(error), status_of(error)
+    said = error.response.get("Error", {}).get("Message", "") or code or f"status {status}"
+    kind = _KINDS.get(code) or _kind_of_status(status)
+    if code == "400" and error.operation_name.startswith("Head"):
+        kind = Kind.EXPIRED_CREDENTIALS  # the answer to a HEAD has no words; with an expired token it is this
+    cure = _CURES.get(code, "")
+    text = f"{error.operation_name}: {said.rstrip('.')} ({code or status}). {cure}".strip()
+    return ItemError(kind, text, retry_after_seconds=_retry_after(error))
+
+
+def _kind_of_status(status: int) -> Kind:
+    if status in (404, 410):
+        return Kind.MISSING
+    if status in (401, 403):
+        return Kind.AUTH
+    if status == 429:
+        return Kind.RATE_LIMIT
+    if status == 412:
+        return Kind.CHANGED
+    if status >= 500 or status in (0, 408, 409, 425):
+        return Kind.API_ERROR
+    return Kind.VALIDATION
+
+
+def _retry_after(error: boto.ClientError) -> float | None:
+    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    try:
+        return max(0.0, float(headers["retry-after"]))
+    except (KeyError, ValueError):
+        return None
+
+
+_UNANSWERED: tuple[tuple[tuple[type[Exception], ...], Kind, str], ...] = (
+    ((boto.NoCredentialsError, boto.PartialCredentialsError, boto.ProfileNotFound), Kind.AUTH, _AUTH_CURE),
+    (
+        (boto.CredentialRetrievalError, boto.MetadataRetrievalError, boto.TokenRetrievalError),
+        Kind.EXPIRED_CREDENTIALS,
+        "Renew the credentials (aws sso login), or look whether the container's role still exists.",
+    ),
+    ((boto.ConnectTimeoutError, boto.ReadTimeoutError), Kind.TIMEOUT, ""),
+    ((boto.ParamValidationError, boto.NoRegionError, boto.InvalidRegionError), Kind.VALIDATION, ""),
+    (
+        (boto.HTTPClientError, boto.ResponseStreamingError, boto.IncompleteReadError, boto.ConnectionError),
+        Kind.NETWORK,
+        "",
+    ),
+)

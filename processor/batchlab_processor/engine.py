@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -104,6 +105,7 @@ class _Run:
         self.progress = Progress(door.clock)
         self.plan: Plan[Any] = Plan([])
         self._too_late = False
+        self._collected = False
         self.ledger = RunLedger(
             records.store,
             records.id,
@@ -232,6 +234,7 @@ class _Run:
                 self.schedules.stop.set()  # what is in flight need not go on
                 raise
         self._confirm()
+        self._collected = True
         return artifacts
 
     def _finish(self, artifacts: Sequence[Artifact], stopped: Stopped | None, error: str | None) -> End:
@@ -246,7 +249,7 @@ class _Run:
             generation=self.generation,
             stopped=stopped,
             error=error,
-            effects_survive=self.durable != "job",
+            effects_survive=self.durable != "job" or self._collected,
             environment=self.door.environment,
             facts=self.context.report_facts,
             sink=self.context.report_facts.pop("sink", None),
@@ -312,7 +315,7 @@ class _Run:
     ) -> None:
         log = item_logger(self.document.id, entry.key, tries)
         if delay_seconds is None:
-            log.warning("%s", error, exc_info=cause if error.kind is Kind.BUG else None)
+            log.warning("%s", error, exc_info=cause if error.kind is Kind.BUG else None, extra={"told": True})
             return
         self.progress.waiting("rate_limit" if error.kind is Kind.RATE_LIMIT else "backoff", delay_seconds)
         log.info("%s; trying again in %.1f s", error, delay_seconds)
@@ -383,13 +386,19 @@ class _Run:
 
     def _figures(self) -> Figures:
         now = self.door.clock.now()
+        waited = Counter(self.progress.waited_seconds)
+        if self.schedules.main is not None:
+            waited.update(self.schedules.main.waited_seconds)
         return Figures(
             started_at=self.status.started_at or now,
             ended_at=now,
             peak_rss_mib=peak_rss_mib(),
             downloaded_bytes=self.progress.downloaded_bytes,
             uploaded_bytes=self.progress.uploaded_bytes,
-            waited_seconds=self.progress.waited_seconds,
+            run_seconds=self.progress.elapsed_seconds,
+            waited_seconds={
+                reason: round(seconds, 1) for reason, seconds in waited.items() if seconds >= 0.05
+            },
             runs=self.history.runs + 1,
             interrupted=self.history.runs,
         )

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -88,6 +88,9 @@ class Schedule:
         self._pace = pace
         self._suspects = suspects
         self._announce = announce
+        self.waited_seconds: Counter[str] = (
+            Counter()
+        )  # of workers with nothing to do, by reason, summed over them
         self._changed = threading.Condition()
         self._stopped: RunStopped | None = None
         self._position = {entry.key: position for position, entry in enumerate(entries)}
@@ -126,13 +129,15 @@ class Schedule:
                 if self._stopped or not self._pending:
                     self._changed.notify_all()
                     return None
-                wait_seconds = self._wait_before_head()
+                wait_seconds, reason = self._wait_before_head()
                 if wait_seconds == 0.0:
                     if self._must_announce():
                         self._announce_window()
                         continue
                     return self._start_head()
+                begin = self._clock.monotonic()
                 self._wait(wait_seconds)
+                self.waited_seconds[reason] += self._clock.monotonic() - begin
 
     def give(self, entry: Entry[Any], outcome: Outcome | None) -> None:
         """The end of an item; None: abandoned, because the run stops; it stays without an outcome."""
@@ -219,19 +224,21 @@ class Schedule:
             self._stopped = RunStopped(StopReason.DEADLINE, "The deadline passed; the rest was not started.")
             self._changed.notify_all()
 
-    def _wait_before_head(self) -> float | None:
-        """0.0: start now; seconds to wait; None: until something changes."""
+    def _wait_before_head(self) -> tuple[float | None, str]:
+        """How long to wait (0.0: start now; None: until something changes), and for what."""
         position = self._pending[0]
         stage = _stage(self._entries[position])
         if any(left and earlier < stage for earlier, left in self._stage_left.items()):
-            return None
+            return None, "stage"
         alone = self._is_suspect(position) or any(map(self._is_suspect, self._in_flight))
         if alone and self._in_flight:
-            return None
+            return None, "suspect"
         fits = sum(self._held.values()) + self._bytes_of(position) <= self._rules.ahead_bytes
         if not fits and (self._in_flight or not self._collect_starves()):
-            return None
-        return max(0.0, self._pace.ready_at() - self._clock.monotonic())
+            return None, "bytes"
+        held = self._pace.held_until > self._clock.monotonic()
+        wait_seconds = max(0.0, self._pace.ready_at() - self._clock.monotonic())
+        return wait_seconds, "rate_limit" if held else "pace"
 
     def _collect_starves(self) -> bool:
         """Collect waits and nothing that has ended can be handed to it."""

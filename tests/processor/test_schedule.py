@@ -341,3 +341,12 @@ def test_every_key_ends_exactly_once_whatever_fails_and_whoever_stops(
         expected = [entry.key for entry in plan]
         assert seen == expected if ordered else sorted(seen) == sorted(expected)
     assert set(seen) <= set(schedule.known())
+
+
+def test_the_time_that_workers_wait_on_limits_is_counted_by_reason() -> None:
+    clock = FastClock(speed=1000)
+    schedule = Schedule(entries(10), Rules(1, 1 << 20), clock, Pace(starts_per_second=1))
+    with Pool(schedule, fine, workers=1, attempts=1, clock=clock, stop=threading.Event()) as pool:
+        assert len(list(pool.outcomes())) == 10
+    assert 8.5 <= schedule.waited_seconds["pace"] <= 60
+    assert set(schedule.waited_seconds) == {"pace"}

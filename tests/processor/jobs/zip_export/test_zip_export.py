@@ -68,6 +68,23 @@ def test_a_photo_that_cannot_be_had_never_stops_the_archive(
     assert exported.artifacts[0].members == 2  # photos; the table is no photo
 
 
+def test_files_are_looked_at_as_closely_as_what_comes_over_the_web(export: Export, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    contents = {
+        "a.jpg": photo("a.jpg"),
+        "b.jpg": b"",
+        "c.jpg": b"<html>sign in</html>",
+        "d.txt": b"<html>mine</html>",
+    }
+    for name, content in contents.items():
+        (tmp_path / "photos" / name).write_bytes(content)
+    exported = export([{"prefix": (tmp_path / "photos").as_uri()}])
+    assert list(exported.files) == ["a.jpg", "d.txt", "_missing.csv"]
+    assert exported.failures == {"1": "corrupt", "2": "corrupt"}
+    reasons = [row["reason"] for row in table_of(exported.files)]
+    assert reasons == ["b.jpg is empty at its source.", "c.jpg is an HTML page, not what its name says."]
+
+
 def test_there_is_no_table_when_nothing_is_missing(export: Export, source: Source) -> None:
     assert list(export([source.url("/photo/a.jpg")]).files) == ["a.jpg"]
 

@@ -126,7 +126,7 @@ class _Tally:
 
     def __init__(self, ctx: Context) -> None:
         self._photos: dict[str, list[str]] = ctx.facts["photos"]
-        self._names: dict[str, str] = ctx.report_facts.setdefault("missing", {})  # by key, for the report
+        self._report_facts = ctx.report_facts
         self.date = datetime.fromisoformat(ctx.facts["submitted"])
         self.delivered = 0
         self.missing: list[Missing] = []
@@ -134,8 +134,10 @@ class _Tally:
     def miss(self, outcome: Failed | Skipped) -> None:
         name, photo_id = self._photos.get(outcome.key, (outcome.key, ""))
         self.missing.append(missing(outcome, name, photo_id))
-        if len(self._names) < NAMES_IN_REPORT:
-            self._names[outcome.key] = name
+        if len(self.missing) <= NAMES_IN_REPORT:
+            self._report_facts.setdefault("missing", {})[outcome.key] = (
+                name  # the report's failures have keys only
+            )
 
 
 def _members(outcomes: Iterator[Outcome], tally: _Tally, blocks: Blocks) -> Iterator[tuple[Member, Payload]]:

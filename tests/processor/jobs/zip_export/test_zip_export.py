@@ -65,6 +65,8 @@ def test_a_photo_that_cannot_be_had_never_stops_the_archive(
     [row] = table_of(exported.files)
     assert (row["name"], row["id"], row["kind"]) == ("x.jpg", "17", kind)
     assert source.origin not in row["reason"]
+    assert exported.report.facts == {"missing": {"17": "x.jpg"}}
+    assert exported.report.sink == "streaming"
     assert exported.artifacts[0].members == 2  # photos; the table is no photo
 
 

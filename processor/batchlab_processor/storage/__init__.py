@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from batchlab.errors import UsageError
+from batchlab.errors import Denied, UsageError
 from batchlab.kinds import ItemError, Kind
 from batchlab.redact import shown
 from batchlab_processor.storage import documents
@@ -222,6 +222,8 @@ def _s3(scheme: str, settings: Settings) -> Scheme:
         client = s3_client(scheme, settings)
     except UsageError as error:
         raise ItemError(Kind.VALIDATION, error.message) from error
+    except Denied as error:
+        raise ItemError(Kind.AUTH, error.message) from error
     return S3Scheme(lambda: client, scheme=scheme)
 
 

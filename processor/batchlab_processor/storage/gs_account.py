@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import google.auth
 from firebase_admin import credentials as firebase
 from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import GoogleAuthError
@@ -18,7 +17,7 @@ from batchlab_processor.storage.gs_errors import ACCOUNT_CURE
 
 # Google's own name; its client reads it too, so that the two never talk to different servers
 EMULATOR = "STORAGE_EMULATOR_HOST"
-_SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
+_DEFAULT = "GOOGLE_APPLICATION_CREDENTIALS"  # read by google-auth itself, whatever kind of file it names
 
 
 @dataclass(frozen=True)
@@ -38,17 +37,16 @@ def account(google_credentials: str) -> Account:
     if os.environ.get(EMULATOR):
         return Account(AnonymousCredentials(), "emulator", signs=False)  # type: ignore[no-untyped-call]
     try:
-        if not google_credentials:
-            default = firebase.ApplicationDefault()
-            return Account(default.get_credential(), default.project_id, _signs(default.get_credential()))
-        content = _content(google_credentials)
-        if content.get("type") != "service_account":  # workload identity, a developer's own sign-in
-            found, project = google.auth.load_credentials_from_dict(  # type: ignore[no-untyped-call]
-                content, scopes=_SCOPES
-            )
-            return Account(found, project, _signs(found))
-        certificate = firebase.Certificate(content)
-        return Account(certificate.get_credential(), certificate.project_id, signs=True)
+        content = _content(google_credentials) if google_credentials else {}
+        if content.get("type") == "service_account":
+            certificate = firebase.Certificate(content)
+            return Account(certificate.get_credential(), certificate.project_id, signs=True)
+        if google_credentials and google_credentials != os.environ.get(_DEFAULT):
+            raise ValueError("not a service account's key")
+        default = (
+            firebase.ApplicationDefault()
+        )  # workload identity, a developer's own sign-in, a machine's role
+        return Account(default.get_credential(), default.project_id, _signs(default.get_credential()))
     except (GoogleAuthError, OSError, ValueError) as error:
         raise ItemError(
             Kind.AUTH, f"gs:// has no credentials that work: {_reason(error)}. {ACCOUNT_CURE}"

@@ -17,13 +17,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from batchlab.kinds import ItemError, Kind
 from batchlab.redact import shown
 from batchlab_processor.storage.base import WriteOptions, Written
 from batchlab_processor.storage.names import exists_already
-from batchlab_processor.storage.s3_errors import kind_of
+from batchlab_processor.storage.s3_errors import FAULTS, kind_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -36,7 +34,6 @@ _PLANNED_PARTS = 9_500  # leaves room for an estimate that was a little low
 WORD = "batchlab-write"  # metadata: the writer's own word
 
 _PASSING = (Kind.NETWORK, Kind.TIMEOUT, Kind.API_ERROR, Kind.RATE_LIMIT)
-_FAULTS = (ClientError, BotoCoreError, OSError)
 _log = logging.getLogger("batchlab.storage")
 T = TypeVar("T")
 
@@ -208,7 +205,7 @@ class MultipartWriter:
         while True:
             try:
                 return request()
-            except _FAULTS as error:
+            except FAULTS as error:
                 found = self._about(error)
                 # MISSING: an upload that has been completed is no longer there
                 if found.kind in (*_PASSING, Kind.CHANGED, Kind.MISSING):
@@ -257,7 +254,7 @@ class MultipartWriter:
         while True:
             try:
                 return request()
-            except _FAULTS as error:
+            except FAULTS as error:
                 delay = next(delays, None)
                 if delay is None or pause.is_set() or kind_of(error).kind not in _PASSING:
                     raise self._about(error) from error
@@ -276,7 +273,7 @@ class MultipartWriter:
         self._upload = ""
 
     def _about(self, error: BaseException) -> ItemError:
-        found = ItemError(Kind.NETWORK, str(error)) if isinstance(error, OSError) else kind_of(error)
+        found = kind_of(error)
         return ItemError(
             found.kind, f"{shown(self._url)}: {found.message}", retry_after_seconds=found.retry_after_seconds
         )

@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from batchlab.kinds import ItemError, Kind
 from batchlab.redact import shown
 from batchlab_processor.storage.base import Listed, Probed, Reader, WriteOptions, Writer
 from batchlab_processor.storage.multipart import MultipartWriter, Patience
 from batchlab_processor.storage.names import split_object_url, split_url, url_of
-from batchlab_processor.storage.s3_errors import code_of, kind_of, status_of
+from batchlab_processor.storage.s3_errors import FAULTS, code_of, kind_of, status_of
 from batchlab_processor.storage.streams import HEAD_BYTES, MemoryReader, StreamReader
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def _in_our_words(url: str) -> Iterator[None]:
         if code_of(error) in ("InvalidRange", "416") or status_of(error) == 416:
             raise _RangeBeyondEnd from error
         raise _about(url, error) from error
-    except BotoCoreError as error:
+    except FAULTS as error:
         raise _about(url, error) from error
 
 

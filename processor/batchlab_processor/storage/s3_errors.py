@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
 
 from batchlab.kinds import ItemError, Kind
 
@@ -43,6 +44,9 @@ _CURES: dict[str, str] = {
     "PreconditionFailed": "It is not the object it was.",
 }
 
+# All that boto3 raises for what happens outside of this process; a garbled answer is no BotoCoreError
+FAULTS = (boto.ClientError, boto.BotoCoreError, ResponseParserError, OSError)
+
 _AUTH_CURE = (
     "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (R2_ACCESS_KEY and R2_SECRET_KEY for r2://), "
     "AWS_PROFILE, or give the container a role."
@@ -50,7 +54,7 @@ _AUTH_CURE = (
 
 
 def kind_of(error: BaseException) -> ItemError:
-    """The ItemError that says the same as `error`, an exception of botocore."""
+    """The ItemError that says the same as `error`, one of FAULTS."""
     if isinstance(error, ItemError):
         return error
     if isinstance(error, boto.ClientError):
@@ -58,7 +62,7 @@ def kind_of(error: BaseException) -> ItemError:
     for types, kind, cure in _UNANSWERED:
         if isinstance(error, types):
             return ItemError(kind, f"{error} {cure}".strip())
-    if isinstance(error, boto.BotoCoreError):
+    if isinstance(error, (boto.BotoCoreError, ResponseParserError)):
         return ItemError(Kind.API_ERROR, f"{type(error).__name__}: {error}")
     return ItemError(Kind.BUG, f"{type(error).__name__}: {error}")
 
@@ -116,7 +120,13 @@ _UNANSWERED: tuple[tuple[tuple[type[Exception], ...], Kind, str], ...] = (
     ((boto.ConnectTimeoutError, boto.ReadTimeoutError), Kind.TIMEOUT, ""),
     ((boto.ParamValidationError, boto.NoRegionError, boto.InvalidRegionError), Kind.VALIDATION, ""),
     (
-        (boto.HTTPClientError, boto.ResponseStreamingError, boto.IncompleteReadError, boto.ConnectionError),
+        (
+            boto.HTTPClientError,
+            boto.ResponseStreamingError,
+            boto.IncompleteReadError,
+            boto.ConnectionError,
+            OSError,
+        ),
         Kind.NETWORK,
         "",
     ),

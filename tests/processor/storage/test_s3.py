@@ -16,8 +16,9 @@ from batchlab.kinds import ItemError, Kind
 from batchlab.settings import Settings
 from batchlab_processor.errors import classify
 from batchlab_processor.storage.s3 import S3Scheme, kind_of
+from tests.faults_proxy import Status, always, faults_proxy
 from tests.processor.storage.conftest import Place
-from tests.servers import S3Server
+from tests.servers import S3Server, free_ports
 
 
 def answered(code: str, status: int, operation: str = "GetObject", **headers: str) -> ClientError:
@@ -98,29 +99,38 @@ def test_wrong_keys_are_auth_and_name_the_variable(
     environment = {**seaweedfs.environment(), "AWS_SECRET_ACCESS_KEY": "wrong"}
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    settings = Settings.from_environment({**environment, "S3_ENDPOINT": seaweedfs.endpoint_url + "/"})
-    from batchlab import aws
-
-    client = aws._s3_client("s3", settings.s3_endpoint, "", "", connections=2)
+    client = s3_client("s3", Settings.from_environment(environment), connections=3)  # no other test's client
     with pytest.raises(ItemError, match="AWS_SECRET_ACCESS_KEY") as caught:
         S3Scheme(lambda: client).probe(f"s3://{seaweedfs_bucket}/a")
     assert caught.value.kind is Kind.AUTH
-    client.close()
 
 
 def test_a_server_that_is_not_there_is_a_network_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.faults_proxy import faults_proxy
-
-    with faults_proxy(S3Server("http://127.0.0.1:1", "key", "secret")) as proxy:
-        endpoint = proxy.server.endpoint_url
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    client = s3_client("s3", Settings(s3_endpoint=endpoint))
-    client.meta.events.register("needs-retry.s3", lambda **_: None)
+    [port] = free_ports(1)
+    client = s3_client("s3", Settings(s3_endpoint=f"http://127.0.0.1:{port}"), attempts=1)
     with pytest.raises(ItemError) as caught:
         S3Scheme(lambda: client).probe("s3://bucket/a")
     assert caught.value.kind is Kind.NETWORK
     assert caught.value.message.startswith("s3://bucket/a: ")
+
+
+def test_an_answer_that_is_garbled_is_an_error_of_the_service(
+    seaweedfs: S3Server, seaweedfs_bucket: str, place_s3_seaweedfs: Place
+) -> None:
+    class Garbled(Status):
+        @property
+        def body(self) -> bytes:
+            return b"<html><p>Bad gateway"
+
+    with faults_proxy(seaweedfs) as proxy:
+        client = s3_client("s3", Settings(s3_endpoint=proxy.server.endpoint_url), attempts=1)
+        for operation in ("ListObjectsV2", "CreateMultipartUpload"):
+            proxy.break_when(operation, always(Garbled(200)))
+        with pytest.raises(ItemError) as caught:
+            list(S3Scheme(lambda: client).list(f"s3://{seaweedfs_bucket}/"))
+    assert caught.value.kind is Kind.API_ERROR
 
 
 def test_a_listing_goes_on_after_1000_names(moto_s3: S3Server, place_s3_moto: Place) -> None:

@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import stat
+import threading
 import time
 from pathlib import Path
 
@@ -105,12 +106,15 @@ def test_a_child_forked_while_a_lock_is_held_does_not_keep_it(store: FileStore) 
             os.close(writer)
             os.read(reader, 1)
             os._exit(0)
-    try:
-        store.put("status.json", {"a": 1})  # would wait for ever
-    finally:
-        os.close(writer)
-        os.close(reader)
-        os.waitpid(child, 0)
+    put = threading.Thread(target=store.put, args=("status.json", {"a": 1}))
+    put.start()
+    put.join(10)
+    waits = put.is_alive()
+    os.close(writer)  # ends the child, and with it the wait
+    os.close(reader)
+    os.waitpid(child, 0)
+    put.join()
+    assert not waits
 
 
 def test_a_file_system_without_hard_links_serves_too(

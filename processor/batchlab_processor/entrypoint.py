@@ -93,8 +93,11 @@ def accept(call: Call, store: Store) -> tuple[JobRecords, Authority]:
     try:
         if job:  # the self-test that a bare submit runs is ours
             authority.check_type(document.type)
-        if document.output is not None and not authority.exact_target:  # an exact one is checked when it is written
-            authority.check_output(document.output)
+        prefix = (
+            document.output if not authority.exact_target else None
+        )  # an exact key is checked when written
+        if prefix is not None:
+            authority.check_output(prefix)
     except ItemError as refused:
         raise DocumentError(refused.message) from None
     if not known:

@@ -88,9 +88,8 @@ class Schedule:
         self._pace = pace
         self._suspects = suspects
         self._announce = announce
-        self.waited_seconds: Counter[str] = (
-            Counter()
-        )  # of workers with nothing to do, by reason, summed over them
+        # Of workers with nothing to do, by reason, summed over them.
+        self.waited_seconds: defaultdict[str, float] = defaultdict(float)
         self._changed = threading.Condition()
         self._stopped: RunStopped | None = None
         self._position = {entry.key: position for position, entry in enumerate(entries)}

@@ -20,7 +20,7 @@ UNEXPLAINED_RESTARTS = 3  # a child that somebody kills (kill -9) is started aga
 # Between this process, its child and the CLI; the underscore keeps them apart from settings.
 PARENT, RUN, CRASHED = "_BATCHLAB_PARENT", "_BATCHLAB_RUN", "_BATCHLAB_CRASHED"
 CALLER = "_BATCHLAB_CALLER"
-JOB_BITS = "_BATCHLAB_JOB_BITS"  # 128 bits in hex: the id of a document that brings none, the same in every child
+JOB_BITS = "_BATCHLAB_JOB_BITS"  # in hex: the id of a document that brings none, one for all children
 _PR_SET_PDEATHSIG = 1  # Source: prctl(2)
 
 

@@ -167,7 +167,7 @@ def _python(zip_path: Path, to: Path) -> None:
 def _program(*command: str) -> Callable[[Path, Path], None]:
     def unpack(zip_path: Path, to: Path) -> None:
         if shutil.which(command[0]) is None:
-            pytest.skip(f"{command[0]} is not installed; scripts/test --all installs it")
+            pytest.skip(f"{command[0]} is not installed: apt-get install unzip libarchive-tools")
         line = [part.format(zip=zip_path, to=to) for part in command]
         subprocess.run(line, check=True, capture_output=True, env={**os.environ, "LC_ALL": "C.UTF-8"})
 
@@ -178,8 +178,8 @@ def _program(*command: str) -> Callable[[Path, Path], None]:
     "unpack",
     [
         pytest.param(_python, id="python"),
-        pytest.param(_program("unzip", "-q", "{zip}", "-d", "{to}"), id="unzip"),
-        pytest.param(_program("bsdtar", "-xf", "{zip}", "-C", "{to}"), id="bsdtar"),
+        pytest.param(_program("unzip", "-q", "{zip}", "-d", "{to}"), id="unzip", marks=pytest.mark.slow),
+        pytest.param(_program("bsdtar", "-xf", "{zip}", "-C", "{to}"), id="bsdtar", marks=pytest.mark.slow),
     ],
 )
 def test_ten_thousand_hostile_names_unpack_into_ten_thousand_files(
@@ -190,11 +190,11 @@ def test_ten_thousand_hostile_names_unpack_into_ten_thousand_files(
 
     unpack(hostile_zip, to)
 
-    files = [path for path in to.rglob("*") if not path.is_dir()]
+    files = [Path(folder, name) for folder, _, names in os.walk(tmp_path) for name in names]
     assert len(files) == COUNT
+    assert all(path.is_relative_to(to) for path in files)
     assert {path.read_bytes() for path in files} == {str(number).encode() for number in range(COUNT)}
     assert not any(path.is_symlink() for path in files)
-    assert [path.name for path in tmp_path.rglob("*") if to not in path.parents and path != to] == ["around"]
 
 
 def test_the_names_in_the_archive_are_those_of_the_plan(hostile_zip: Path) -> None:

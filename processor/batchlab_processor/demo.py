@@ -25,7 +25,7 @@ from batchlab.errors import UsageError
 
 MISSING = "013-group-photo.jpg"  # never in the folder
 REFUSALS = 2  # of the flaky photo; the third attempt is the last that a job makes by default
-LATENCY_SECONDS = 0.1  # what a server in another town takes, so that there is something to watch
+LATENCY_SECONDS = 0.2  # what a server in another town takes, so that there is something to watch
 _RANGE = re.compile(r"bytes=(\d{1,15})-(\d{1,15})?$")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -13,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 GALLERY = ROOT / "examples" / "gallery"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def demo(here: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -78,6 +80,38 @@ def test_the_closing_lines_fit_a_terminal_of_80_columns(seen: Seen) -> None:
 
 def test_the_demo_can_be_seen_again(seen: Seen) -> None:
     assert demo(seen.here).returncode == 0
+
+
+def test_the_readme_shows_what_the_demo_says(seen: Seen) -> None:
+    shown = re.findall(r"^```\n\$ git clone .*\n(.*?)^```", README, re.DOTALL | re.MULTILINE)[0]
+    said = {_without_figures(line) for line in (seen.ran.stderr + seen.ran.stdout).splitlines()}
+    assert {line for line in shown.splitlines() if _without_figures(line) not in said} == set()
+
+
+def _without_figures(line: str) -> str:
+    """The line without what is another at each run: ids, numbers, and where the checkout is."""
+    line = re.sub(r"\b[0-9a-z]{26}\b", "ID", line)
+    line = re.sub(r"(?<=[ /])/?\S*/(?=examples/gallery|batchlab-demo)", "", line)
+    return re.sub(r"[\d.]*\d", "N", line)
+
+
+def test_the_python_lines_of_the_readme_run(tmp_path: Path) -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    (tmp_path / "photos.csv").write_text(f"url\n{GALLERY}/001-astronaut.jpg\nnowhere.jpg\n")
+    environment = {
+        **os.environ,
+        "HOME": str(tmp_path),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.stdout == "partial ['nowhere.jpg']\n", ran.stderr
 
 
 def test_ones_own_photos_are_demonstrated_without_any_arrangement(tmp_path: Path) -> None:

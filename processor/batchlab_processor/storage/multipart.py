@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 SMALLEST_PART_BYTES = 8 * MIB
-UNKNOWN_PART_BYTES = 64 * MIB  # 10,000 of them: 625 GiB, with 256 MiB in memory
+UNKNOWN_PART_BYTES = 32 * MIB  # 10,000 of them: 312 GiB, with 128 MiB in memory
 MOST_PARTS = 10_000  # Source: Amazon S3 User Guide, "Multipart upload limits"; R2 has the same
 _PLANNED_PARTS = 9_500  # leaves room for an estimate that was a little low
 WORD = "batchlab-write"  # metadata: the writer's own word

@@ -22,6 +22,7 @@ class Place:
     scheme: Scheme
     prefix: str  # ends with a slash
     leftovers: Callable[[], list[Any]] = field(default=list)  # unfinished uploads and temporary files
+    keeps_order: bool = True  # SeaweedFS puts a folder before its siblings that begin with its name
     signs: str = "plain"  # signed_url gives a URL for plain http ("http"), the "plain" URL, or "no"
 
     def url(self, name: str) -> str:
@@ -71,7 +72,7 @@ def place_file(tmp_path: Path) -> Place:
 
 @pytest.fixture
 def place_s3_moto(moto_s3: S3Server, moto_bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    yield from _s3_place("s3", moto_s3, moto_bucket, monkeypatch)
+    yield from _s3_place("s3", moto_s3, moto_bucket, monkeypatch, keeps_order=True)
 
 
 @pytest.fixture
@@ -99,7 +100,14 @@ def place_gs(fake_gcs: GCSServer, gcs_bucket: str, monkeypatch: pytest.MonkeyPat
     scheme.close()
 
 
-def _s3_place(name: str, server: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+def _s3_place(
+    name: str,
+    server: S3Server,
+    bucket: str,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    keeps_order: bool = False,
+) -> Iterator[Place]:
     from batchlab.aws import s3_client
     from batchlab_processor.storage.multipart import Patience
     from batchlab_processor.storage.s3 import S3Scheme
@@ -114,5 +122,5 @@ def _s3_place(name: str, server: S3Server, bucket: str, monkeypatch: pytest.Monk
     def leftovers() -> list[Any]:
         return list(outside.list_multipart_uploads(Bucket=bucket).get("Uploads", []))
 
-    yield Place(scheme, f"{name}://{bucket}/album/", leftovers, signs="http")
+    yield Place(scheme, f"{name}://{bucket}/album/", leftovers, keeps_order=keeps_order, signs="http")
     outside.close()

@@ -260,6 +260,12 @@ def test_a_listing_is_in_byte_order(place: Place) -> None:
     assert [listed.url for listed in place.scheme.list(place.prefix)] == [place.url(name) for name in names]
 
 
+def test_a_folder_comes_where_its_slash_sorts(place: Place) -> None:
+    urls = [place.put(name) for name in ("a!.jpg", "a-.jpg", "a.jpg", "a/1.jpg", "a0.jpg")]
+    listed = [listed.url for listed in place.scheme.list(place.prefix)]
+    assert (listed if place.keeps_order else sorted(listed)) == urls
+
+
 def test_deleting_twice_is_no_error(place: Place) -> None:
     url = place.put("a")
     place.scheme.delete(url)

@@ -6,6 +6,7 @@ import bz2
 import csv
 import gzip
 import lzma
+import random
 import sys
 from collections.abc import Callable, Iterator
 
@@ -108,11 +109,17 @@ def test_text_in_another_encoding_is_said(storage: Storage) -> None:
 
 
 def test_an_error_of_the_reader_keeps_its_kind(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(storage, gzip.compress(ROWS.encode()))
+    put(storage, gzip.compress(random.randbytes(1_000_000)))
     with storage.open(URL) as reader:
+        alive = reader.readinto
+        calls = 0
 
         def broken(buffer: memoryview) -> int:
-            raise ItemError(Kind.NETWORK, "the line is dead")
+            nonlocal calls
+            calls += 1
+            if calls > 1:
+                raise ItemError(Kind.NETWORK, "the line is dead")
+            return alive(buffer)
 
         monkeypatch.setattr(reader, "readinto", broken)
         with pytest.raises(ItemError) as caught:

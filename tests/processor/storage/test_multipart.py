@@ -130,7 +130,7 @@ TEN_PARTS = content(10 * SMALL_PART + 17)
         (9_500 * 8 * MIB, 8 * MIB),
         (9_500 * 8 * MIB + 1, 9 * MIB),
         (5 * 1024 * 1024 * MIB, 552 * MIB),
-        (None, 64 * MIB),
+        (None, 32 * MIB),
     ],
 )
 def test_parts_are_as_small_as_9500_of_them_allow(expected_bytes: int | None, wanted: int) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -128,7 +129,7 @@ def test_jobs_are_listed_newest_first(batchlab: Command, store: Store) -> None:
     new = make_job(store, age=timedelta(minutes=5), title="New")
     lines = batchlab("list").out.splitlines()
     assert [line.split()[0] for line in lines] == ["ID", new.id, old.id]
-    assert "5 min ago" in lines[1]
+    assert re.search(r"\b\d+ min ago", lines[1])
     assert "2 d ago" in lines[2]
 
 
@@ -167,10 +168,11 @@ def test_a_wrong_choice_is_answered_with_what_was_expected(
     assert says in ran.err
 
 
-def test_a_terminal_is_not_obeyed_by_titles_of_strangers(batchlab: Command, store: Store) -> None:
-    end_job(make_job(store), Failed(key="\x1b[2J.jpg", kind=Kind.MISSING, message="x"), delivered=False)
-    assert "\x1b" not in batchlab("items", "latest").out
-    assert "\x1b" not in batchlab("items", "latest", "--failed").out
+def test_a_terminal_is_not_obeyed_by_names_of_strangers(batchlab: Command, store: Store) -> None:
+    key = "\x1b[2J\x07\r.jpg"
+    end_job(make_job(store), Failed(key=key, kind=Kind.MISSING, message="\x07"), delivered=False)
+    for command in (["items", "latest"], ["items", "latest", "--failed"], ["status", "latest"], ["list"]):
+        assert not set(batchlab(*command).out) & set("\x1b\x07\r")
 
 
 def test_an_unmistakable_beginning_names_a_job(batchlab: Command, store: Store) -> None:

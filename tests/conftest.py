@@ -14,6 +14,25 @@ _ACCOUNT_PREFIXES = ("AWS_", "BATCHLAB_", "R2_", "S3_", "GOOGLE_", "FIREBASE_", 
 _KEPT_PREFIX = "BATCHLAB_TEST_"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--not-client-alone",
+        action="store_true",
+        help="leave out the client's tests that run where only the client is installed",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--not-client-alone"):
+        again = [
+            item
+            for item in items
+            if item.nodeid.startswith("tests/client/") and "seaweedfs" not in item.nodeid
+        ]
+        config.hook.pytest_deselected(items=again)
+        items[:] = [item for item in items if item not in set(again)]
+
+
 @pytest.fixture(autouse=True)
 def no_account_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
     """No credentials, endpoints or settings from outside; none are looked for on this machine either."""

@@ -57,7 +57,10 @@ def test_ids_made_in_many_threads_are_all_different() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_a_forked_child_does_not_go_on_with_its_parents_ids() -> None:
+def test_a_forked_child_does_not_go_on_with_its_parents_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    maker = IdMaker()  # not the process's own: ids a year ahead would be the next ones of all later tests
+    monkeypatch.setattr("batchlab.ids._process_ids", maker)
+    os.register_at_fork(after_in_child=maker.forget)
     future = datetime.now(UTC) + timedelta(days=365)  # so that both would count on from the same last id
     new_id(future)
     readable, writable = os.pipe()

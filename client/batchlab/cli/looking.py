@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from batchlab.cli.options import JobArgument, JsonOption, StoreOption, settings_of, store_of
+from batchlab.cli.options import JobArgument, JsonOption, StoreOption, look_at
 
 
 def status(job: JobArgument, store: StoreOption = "", as_json: JsonOption = False) -> None:
@@ -26,7 +26,7 @@ def status(job: JobArgument, store: StoreOption = "", as_json: JsonOption = Fals
     from batchlab.cli.views import status_as_json, status_text
     from batchlab.records import JobRecords
 
-    found = store_of(settings_of(store))
+    found = look_at(store)
     records = JobRecords(found, choose_job(found, job))
     current = records.status()
     report = records.report(current.generation) if current.ended else None
@@ -58,7 +58,7 @@ def items(
     from batchlab.cli.views import items_as_json, items_text
     from batchlab.records import JobRecords
 
-    found = store_of(settings_of(store))
+    found = look_at(store)
     records = JobRecords(found, choose_job(found, job))
     lines = item_lines(records, failed_only=failed)
     typer.echo(items_as_json(lines) if as_json else items_text(lines, failed_only=failed))
@@ -100,7 +100,7 @@ def list_all(
     from batchlab.cli.listing import find_jobs
     from batchlab.cli.views import jobs_as_json, jobs_text
 
-    found = store_of(settings_of(store))
+    found = look_at(store)
     statuses = find_jobs(found, state=state, type_name=type_name, tag=tag, since=since, limit=limit)
     now = found.now()
     typer.echo(jobs_as_json(statuses, now) if as_json else jobs_text(statuses, now, found.url))
@@ -122,7 +122,7 @@ def cancel(job: JobArgument, store: StoreOption = "", as_json: JsonOption = Fals
     from batchlab.cli.views import status_as_json
     from batchlab.records import JobRecords
 
-    found = store_of(settings_of(store))
+    found = look_at(store)
     records = JobRecords(found, choose_job(found, job))
     current = records.status()
     if not current.ended:

@@ -66,3 +66,11 @@ def store_of(settings: Settings) -> Store:
     from batchlab.stores import open_store
 
     return open_store(settings.store, settings=settings)
+
+
+def look_at(store: str) -> Store:
+    """The store that a looking command reads. A misspelt setting is said, because it may be the wrong store."""
+    settings = settings_of(store)
+    for warning in settings.warnings:
+        typer.echo(f"batchlab: {warning}", err=True)
+    return store_of(settings)

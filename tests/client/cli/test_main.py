@@ -98,6 +98,13 @@ def test_bad_settings_are_told_by_name(batchlab: Command, monkeypatch: pytest.Mo
     assert ran.err.startswith("batchlab: BATCHLAB_STORE: ")
 
 
+def test_a_misspelt_setting_is_said(batchlab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BATCHLAB_STOR", "s3://bucket/jobs")
+    ran = batchlab("list")
+    assert ran.code == 0
+    assert "Did you mean BATCHLAB_STORE?" in ran.err
+
+
 def in_new_process(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", code],

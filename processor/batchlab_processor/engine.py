@@ -148,6 +148,7 @@ class _Run:
         try:
             self.door.display.start(self.document, self.progress)
             with on_signal(self._on_signal), Keeper(self._show, self._keep, self.door.keep_seconds):
+                self._look_for_cancel()
                 self._load_or_make_plan()
                 artifacts = self._work_and_collect()
         except RunStopped as stop:
@@ -318,7 +319,7 @@ class _Run:
             log.warning("%s", error, exc_info=cause if error.kind is Kind.BUG else None, extra={"told": True})
             return
         self.progress.waiting("rate_limit" if error.kind is Kind.RATE_LIMIT else "backoff", delay_seconds)
-        log.info("%s; trying again in %.1f s", error, delay_seconds)
+        log.info("%s; trying again in %.1f s", str(error).rstrip("."), delay_seconds)
 
     def ended(self, entry: Entry[Any], outcome: Outcome) -> None:
         self.ledger.record(outcome)
@@ -359,16 +360,19 @@ class _Run:
             self.schedules.stop_all(StopReason.LEASE_LOST, "Another run has taken over this job.")
             return
         self.ledger.flush()
-        if not self._too_late and self.records.cancel_requested(self.generation):
-            self._too_late = not self.schedules.stop_all(StopReason.CANCEL, "Cancelled.")
-            if self._too_late:
-                logger.warning("The wish to cancel came too late: only the delivery was left.")
+        self._look_for_cancel()
         stopped = self.schedules.stopped
         cancelled = stopped is not None and stopped.reason is StopReason.CANCEL
         snapshot = self.progress.snapshot()
         self.records.save_progress(self.generation, 0, snapshot.counts, snapshot.last_progress_at)
         state = State.CANCELLING if cancelled else self.status.state
         self._advance(state, counts=snapshot.counts, last_progress_at=snapshot.last_progress_at)
+
+    def _look_for_cancel(self) -> None:
+        if not self._too_late and self.records.cancel_requested(self.generation):
+            self._too_late = not self.schedules.stop_all(StopReason.CANCEL, "Cancelled.")
+            if self._too_late:
+                logger.warning("The wish to cancel came too late: only the delivery was left.")
 
     def _advance(self, state: State, **changes: Any) -> None:
         wanted = self.status.model_copy(update={"state": state, **changes})

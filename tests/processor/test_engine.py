@@ -250,6 +250,13 @@ def test_cancel_skips_what_has_not_started_and_does_not_collect() -> None:
     assert end.report.artifacts == ()
 
 
+def test_a_job_cancelled_before_its_run_starts_nothing() -> None:
+    world = World()
+    world.records.ask_to_cancel(1)
+    assert world.run().state is State.CANCELLED
+    assert not world.job.worked
+
+
 def test_cancel_after_the_last_outcome_is_too_late_and_the_job_succeeds() -> None:
     world = World()
 

@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 
+from batchlab.streams import open_closed_streams, say
 from batchlab_processor import supervisor
 
 USAGE = """\
@@ -22,6 +23,7 @@ batchlab-processor demo [DIRECTORY]                          serves the demo's p
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0 ok, 1 failed, 2 usage, 3 partial, 4 cancelled, 5-7 no access, 75 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    open_closed_streams()
     options = _parser().parse_args(arguments)
     supervisor.follow_caller()
     if options.command == "run" and not supervisor.is_child():
@@ -33,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         return int(_COMMANDS[options.command](options))
     except BatchlabError as error:
         for line in error.message.splitlines():
-            sys.stderr.write(f"batchlab: {line}\n")
+            say(f"batchlab: {line}")
         return error.exit_code
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from batchlab.settings import Settings
 from batchlab.status import State
 from batchlab.store import Store
 from batchlab.stores import open_store
+from batchlab.streams import say, write_data
 from batchlab_processor import engine, registry
 from batchlab_processor.display import choose_display
 from batchlab_processor.environment import describe
@@ -162,11 +162,11 @@ def _types() -> dict[str, Any]:
 
 def _tell(end: engine.End, call: Call) -> None:
     if end.report is None:
-        sys.stderr.write(f"batchlab: {end.message}\n")
+        say(f"batchlab: {end.message}")
         return
     if call.as_json:
-        sys.stdout.write(end.report.model_dump_json(indent=2) + "\n")
+        write_data(end.report.model_dump_json(indent=2))
     elif not call.quiet:
-        sys.stdout.write(render(end.report) + "\n")
+        write_data(render(end.report))
     if call.settings.in_batch:
         emit(end.report)

@@ -6,6 +6,7 @@ OOM killer. It tells the next child which run crashed (_BATCHLAB_CRASHED); the e
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -115,4 +116,5 @@ class _Signals:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201  the parent has no logging
+    with contextlib.suppress(OSError):  # nobody reads it any more
+        print(text, file=sys.stderr, flush=True)  # noqa: T201  the parent has no logging

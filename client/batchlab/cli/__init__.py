@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Sequence
 
 from batchlab.errors import BatchlabError, Interrupted, UsageError
+from batchlab.streams import open_closed_streams, say
 
 _CTRL_C = 130  # what typer makes of it
 INSTALL = "pip install 'batchlab[cli]'"
@@ -15,6 +16,7 @@ INSTALL = "pip install 'batchlab[cli]'"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code (design, section 3)."""
+    open_closed_streams()
     try:
         import typer
 
@@ -71,5 +73,5 @@ def _fail(error: BatchlabError, cause: BaseException | None = None) -> int:
     if cause is not None and os.environ.get("BATCHLAB_LOG_LEVEL", "").lower() == "debug":
         traceback.print_exception(cause)
     for line in (error.message or str(error)).splitlines():
-        sys.stderr.write(f"batchlab: {line}\n")
+        say(f"batchlab: {line}")
     return error.exit_code

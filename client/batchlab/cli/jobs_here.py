@@ -20,6 +20,7 @@ from batchlab.local import processor_command, run_job
 from batchlab.records import JobRecords, submit_locally
 from batchlab.settings import Settings
 from batchlab.status import State
+from batchlab.streams import say
 from batchlab.words import size
 
 PASSWORD_REF = "password-file"  # noqa: S105  the name under which a job finds the file
@@ -89,9 +90,9 @@ def _run(records: JobRecords, *, password_file: str, as_json: bool, quiet: bool,
             environment=environment,
         )
     if code == Interrupted.exit_code:
-        _say(f"Interrupted. To go on where it was: batchlab retry {records.id}")
+        say(f"Interrupted. To go on where it was: batchlab retry {records.id}")
     elif code in (1, 3) and summary and not (quiet or as_json) and records.status().ended:
-        _say(f"What failed, and why: batchlab items {records.id} --failed")
+        say(f"What failed, and why: batchlab items {records.id} --failed")
     return code
 
 
@@ -177,8 +178,4 @@ def _say_what_would_be_done(job: Job, settings: Settings, *, as_json: bool) -> N
     lines += [f"  to     {pretty(url)}" for url in job.outputs]
     lines += [f"  store  {pretty(settings.store)}"]
     sys.stdout.write("\n".join(lines) + "\n")
-    _say("Nothing was written. Without --dry-run it is done.")
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    say("Nothing was written. Without --dry-run it is done.")

@@ -9,15 +9,17 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 GRACE_SECONDS = 25.0
+SAME_WISH_SECONDS = 0.5  # `timeout`, systemd and Ctrl-C tell parent and child, and the parent passes it on
 EXIT_INTERRUPTED = 75
 
 
 @contextlib.contextmanager
 def on_signal(react: Callable[[str], None], *, grace_seconds: float = GRACE_SECONDS) -> Iterator[None]:
-    """Inside, the first SIGTERM or SIGINT calls `react(name)` in a thread of its own; the second one, or the
+    """Inside, the first SIGTERM or SIGINT calls `react(name)` in a thread of its own; a second one later, or the
     end of the grace, ends the process with 75. Must be entered in the main thread; outside it does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -37,9 +39,11 @@ def on_signal(react: Callable[[str], None], *, grace_seconds: float = GRACE_SECO
         leave = threading.Timer(grace_seconds, os._exit, [EXIT_INTERRUPTED])
         leave.daemon = True
         leave.start()
+        begin = time.monotonic()
         react(signal.Signals(first[0]).name)
-        if os.read(inbox, 1) not in (b"", b"\0"):
-            os._exit(EXIT_INTERRUPTED)
+        while os.read(inbox, 1) not in (b"", b"\0"):
+            if time.monotonic() - begin >= SAME_WISH_SECONDS:
+                os._exit(EXIT_INTERRUPTED)
         leave.cancel()
 
     listener = threading.Thread(target=listen, name="signals", daemon=True)

@@ -7,6 +7,10 @@ import subprocess
 import sys
 import time
 
+import pytest
+
+from batchlab_processor.interrupt import SAME_WISH_SECONDS
+
 SCRIPT = """
 import sys, threading
 from batchlab_processor.interrupt import on_signal
@@ -40,11 +44,14 @@ def test_the_first_signal_is_told_by_name_and_the_run_ends_in_its_own_way() -> N
         assert process.returncode == 7
 
 
-def test_a_second_signal_ends_the_process_at_once() -> None:
+def test_a_second_signal_ends_the_process_but_not_the_same_wish_told_twice() -> None:
     with start("pass") as process:
         assert process.stdout is not None
         process.terminate()
         assert process.stdout.readline() == "SIGTERM\n"
+        process.terminate()
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=2 * SAME_WISH_SECONDS)
         process.terminate()
         assert process.wait(timeout=30) == 75
 

@@ -13,7 +13,7 @@ from batchlab.document import JobDocument, load_document
 from batchlab.errors import DocumentError, NotFound, ServiceError
 from batchlab.ids import id_from_batch_job, id_from_bits, is_id, new_id
 from batchlab.kinds import ItemError
-from batchlab.reading import read_text
+from batchlab.reading import LARGEST_BYTES, read_text
 from batchlab.records import JobRecords, submit_locally
 from batchlab.render import render
 from batchlab.settings import Settings
@@ -30,7 +30,6 @@ from batchlab_processor.storage import open_storage
 from batchlab_processor.supervisor import new_run
 
 SELF_TEST = '{"type": "self-test", "title": "Self-test"}'
-LARGEST_DOCUMENT_BYTES = 64 << 20  # 100,000 photos with long names are about 30 MB
 
 logger = logging.getLogger("batchlab")
 
@@ -141,18 +140,16 @@ def _fetch(job: str, settings: Settings) -> bytes:
     scheme = urlsplit(job).scheme
     if scheme == "":
         try:
-            return Path(job).read_bytes()
+            with Path(job).open("rb") as file:
+                return file.read(LARGEST_BYTES + 1)
         except OSError as error:
             raise NotFound(f"--job: {job} cannot be read: {error.strerror}.") from None
     try:
         storage = open_storage(settings, Authority.granted(sources=[job], settings=settings))
         with storage.open(job) as reader:
-            data = reader.read(LARGEST_DOCUMENT_BYTES + 1)
+            return reader.read(LARGEST_BYTES + 1)  # one too many: `read_text` says what to do
     except ItemError as error:
         raise ServiceError(f"--job: {error.message}") from None
-    if len(data) > LARGEST_DOCUMENT_BYTES:
-        raise DocumentError("--job: the document is larger than 64 MiB. Put the long list into a manifest.")
-    return data
 
 
 def _types() -> dict[str, Any]:

@@ -168,6 +168,10 @@ class JobRecords:
         """A sweeper starts the job again then."""
         self.store.put(f"pending/{self.id}", {"not_before": not_before.isoformat()})
 
+    def drop_pending(self) -> None:
+        """Nobody starts the job again by itself."""
+        self.store.delete(f"pending/{self.id}")
+
     def _name(self, generation: int, name: str) -> str:
         return f"{self.folder}/g{generation}/{name}"
 

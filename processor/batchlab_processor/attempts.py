@@ -27,7 +27,7 @@ def decide(error: ItemError, tries: int, limit: int, chance: random.Random) -> D
     """`tries` attempts were made, this failed one included; at most `limit` are allowed."""
     policy = POLICIES[error.kind]
     if policy.retry == "pause":
-        return Decision("pause", delay_seconds=error.retry_after_seconds or 3600.0)
+        return Decision("pause")
     allowed = {"yes": limit, "once": min(limit, 2), "never": 1}[policy.retry]
     if tries >= allowed:
         return Decision("fail")

@@ -40,6 +40,7 @@ from batchlab_processor.schedules import Schedules
 from batchlab_processor.storage import Storage
 from batchlab_processor.supervisor import new_run
 
+LONGEST_PAUSE_SECONDS = 7 * 86400.0  # whatever a server wishes
 PAUSE_SECONDS = 3600.0  # when a quota is used up and nobody says until when
 logger = logging.getLogger("batchlab")
 
@@ -89,7 +90,11 @@ def run(records: JobRecords, job: JobType[Any, Any], door: Door) -> End:
     if lease is None:
         return End(status.state, 0, message="Another run works on this job; this one stood aside.")
     with lease:
-        return _Run(records, job, door, lease).go()
+        if records.status().generation == status.generation:
+            this = _Run(records, job, door, lease)
+            with on_signal(this.on_signal):
+                return this.go()
+    return run(records, job, door)  # the job was retried while we waited; the lease is another's
 
 
 class _Run:
@@ -147,7 +152,8 @@ class _Run:
         error: str | None = None
         try:
             self.door.display.start(self.document, self.progress)
-            with on_signal(self._on_signal), Keeper(self._show, self._keep, self.door.keep_seconds):
+            with Keeper(self._show, self._keep, self.door.keep_seconds):
+                self._look_for_cancel()
                 self._look_for_cancel()
                 self._load_or_make_plan()
                 artifacts = self._work_and_collect()
@@ -234,7 +240,7 @@ class _Run:
             except BaseException:
                 self.schedules.stop.set()  # what is in flight need not go on
                 raise
-        self._confirm()
+        self._check_lease()  # a signal comes too late: it is delivered
         self._collected = True
         return artifacts
 
@@ -266,6 +272,7 @@ class _Run:
             message=report.message,
             artifacts=tuple(artifact.name for artifact in report.artifacts),
         )
+        self.records.drop_pending()  # of an earlier pause: nobody need start this generation again
         return End(report.state, exit_code(report.state), report, report.message)
 
     def _leave(self, stop: RunStopped) -> End:
@@ -274,7 +281,8 @@ class _Run:
         if stop.reason is not StopReason.PAUSE:
             return End(self.status.state, EXIT_INTERRUPTED, message=stop.message)
         wish = stop.error.retry_after_seconds if isinstance(stop.error, ItemError) else None
-        resume_at = self.door.clock.now() + timedelta(seconds=wish or PAUSE_SECONDS)
+        pause_seconds = min(wish or PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+        resume_at = self.door.clock.now() + timedelta(seconds=pause_seconds)
         self._advance(self.status.state, resume_at=resume_at)
         self.records.save_pending(not_before=resume_at)
         message = f"{stop.message} The job goes on at {resume_at:%Y-%m-%d %H:%M} UTC."
@@ -332,14 +340,21 @@ class _Run:
 
     # -- stopping ------------------------------------------------------------------------------------------
 
-    def _on_signal(self, name: str) -> None:
+    def on_signal(self, name: str) -> None:
         self.schedules.stop_all(
             StopReason.INTERRUPT, f"Interrupted ({name}). Start it again and it goes on where it was."
         )
-        self.schedules.stop.set()
-        self.ledger.flush()
+        try:
+            self.ledger.flush()
+        except BatchlabError as error:
+            logger.warning("The ledger could not be written yet: %s", error)
 
     def _confirm(self) -> None:
+        self._check_lease()
+        if self.schedules.stopped is not None:
+            raise self.schedules.stopped
+
+    def _check_lease(self) -> None:
         if self.lease.lost.is_set():
             raise RunStopped(StopReason.LEASE_LOST, "Another run has taken over this job.")
 

@@ -116,7 +116,9 @@ class Context(Protocol):
         ...
 
     def confirm(self) -> None:
-        """Call it right before delivering: ends the run when it lost its lease, so that nobody delivers twice."""
+        """Call it right before delivering, and in a long delivery whenever `stop` is set: ends the run when it
+        was asked to stop, and when it lost its lease, so that nobody delivers twice.
+        """
         ...
 
     def map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[tuple[A, B | Failed]]:

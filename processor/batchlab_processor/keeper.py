@@ -7,8 +7,6 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 
-from batchlab.errors import BatchlabError
-
 SHOW_SECONDS = 0.2
 
 logger = logging.getLogger("batchlab")
@@ -43,9 +41,12 @@ class Keeper:
         beats = 0
         while not self._end.wait(beat):
             beats += 1
-            self._show()
+            try:
+                self._show()
+            except Exception as error:  # noqa: BLE001  a terminal that went away must not take the wish to cancel with it
+                logger.debug("The progress could not be shown: %s", error)
             if beats % beats_per_keep == 0:
                 try:
                     self._keep()
-                except BatchlabError as error:
+                except Exception as error:  # noqa: BLE001  nor must a store that is away, or a document in it that is broken
                     logger.warning("The progress could not be kept: %s", error)

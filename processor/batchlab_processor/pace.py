@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 
 class Pace:
-    """Not thread-safe: the schedule's lock guards it. Times are the clock's monotonic seconds."""
+    """Whoever uses it holds `lock`. Times are the clock's monotonic seconds."""
 
     def __init__(self, starts_per_second: float | None = None, min_interval: timedelta | None = None) -> None:
+        self.lock = threading.RLock()
         by_rate = 1 / starts_per_second if starts_per_second else 0.0
         by_interval = min_interval.total_seconds() if min_interval else 0.0
         self._interval_seconds = max(by_rate, by_interval)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Protocol
 
+from batchlab.errors import Denied, ServiceError
 from batchlab.kinds import ItemError, Kind
 from batchlab.outcome import Done, Failed, Outcome
 from batchlab_processor.attempts import decide
@@ -104,6 +105,11 @@ class Pool:
             except RunStopped as end:  # from a map inside the item: it stops this schedule too
                 self._schedule.stop(end.reason, end.message, end.error)
                 return None
+            except (
+                ServiceError,
+                Denied,
+            ):  # the job's own store is away: no item's fault, and the job can go on later
+                raise
             except Exception as cause:  # noqa: BLE001  whatever an author raises is a result
                 error = classify(cause)
                 if self._stop.is_set() and error.kind is not Kind.BUG:

@@ -65,6 +65,7 @@ class RunLedger:
         """An item that killed its process twice has failed, from now on and for later runs too."""
         self._outcomes[failed.key] = failed
         self._writer.record(failed)
+        self._writer.flush()  # before the next crash
 
     def record(self, outcome: Outcome) -> None:
         """Keeps what survives a kill: failures, and Done items whose effect is there when work returns."""

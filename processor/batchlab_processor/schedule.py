@@ -90,7 +90,7 @@ class Schedule:
         self._announce = announce
         # Of workers with nothing to do, by reason, summed over them.
         self.waited_seconds: defaultdict[str, float] = defaultdict(float)
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(pace.lock)  # whoever shares a pace shares its lock
         self._stopped: RunStopped | None = None
         self._position = {entry.key: position for position, entry in enumerate(entries)}
         self._outcomes: dict[int, Outcome] = {}
@@ -127,6 +127,7 @@ class Schedule:
                 self._skip_behind_failed_stage()
                 if self._stopped or not self._pending:
                     self._changed.notify_all()
+                    self._announce_the_end()
                     return None
                 wait_seconds, reason = self._wait_before_head()
                 if wait_seconds == 0.0:
@@ -191,9 +192,14 @@ class Schedule:
     # -- anyone --------------------------------------------------------------------------------------------
 
     def stop(self, reason: StopReason, message: str, error: BaseException | None = None) -> bool:
-        """No further item starts. False when it came too late: all outcomes have been handed on."""
+        """No further item starts. False when it came too late: all outcomes have been handed on.
+
+        A deadline lets what is in flight end and collects; any other wish stands above it.
+        """
         with self._changed:
-            if self._handed_on == len(self._entries) or self._stopped:
+            passed = self._stopped is not None and self._stopped.reason is StopReason.DEADLINE
+            replaces = self._stopped is None or (passed and reason is not StopReason.CLOSED)
+            if self._handed_on == len(self._entries) or not replaces:
                 return False
             self._stopped = RunStopped(reason, message, error)
             self._changed.notify_all()
@@ -207,7 +213,7 @@ class Schedule:
     # -- inside, the lock held -----------------------------------------------------------------------------
 
     def _wait(self, seconds: float | None) -> None:
-        if self._rules.deadline is not None:
+        if self._rules.deadline is not None and self._pending and not self._stopped:
             left = max(0.001, self._rules.deadline - self._clock.monotonic())
             seconds = left if seconds is None else min(seconds, left)
         self._clock.wait(self._changed, seconds)
@@ -267,12 +273,16 @@ class Schedule:
     def _must_announce(self) -> bool:
         return self._announce is not None and self._pending[0] not in self._announced
 
+    def _announce_the_end(self) -> None:
+        """A crash from here on is collect's, not that of the items that stood in the last list."""
+        if self._announced and not self._announcing and len(self._outcomes) == len(self._entries):
+            self._write_announcement(set())
+
     def _announce_window(self) -> None:
         """Writes the list without the lock; other workers wait for it."""
         if self._announcing:
             self._wait(None)
             return
-        assert self._announce is not None
         now = self._clock.monotonic()
         quick = now - self._announced_at < QUICK_WINDOW_SECONDS
         least = 2 * self._rules.workers
@@ -282,6 +292,10 @@ class Schedule:
         window = {self._pending[0]}
         if not self._is_suspect(self._pending[0]):  # a suspect stands in the list alone
             window.update(itertools.takewhile(lambda position: not self._is_suspect(position), ahead))
+        self._write_announcement(window)
+
+    def _write_announcement(self, window: set[int]) -> None:
+        assert self._announce is not None
         keys = [self._entries[position].key for position in sorted(window | self._in_flight)]
         self._announcing = True
         self._changed.release()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -29,7 +30,7 @@ class Schedules:
         self._clock = clock
         self._pace = Pace(limits.starts_per_second, limits.min_interval)
         self._lock = threading.Lock()
-        self._all: list[Schedule] = []
+        self._all: weakref.WeakSet[Schedule] = weakref.WeakSet()  # a map inside an item ends with it
 
     def new_main(self, entries: Sequence[Entry[Any] | Failed], rules: Rules, **more: Any) -> Schedule:
         """The schedule of the items; from here a wish to stop is too late once all outcomes are handed on."""
@@ -70,9 +71,13 @@ class Schedules:
                 yield item, outcome.result if isinstance(outcome, Done) else outcome
 
     def stop_all(self, reason: StopReason, message: str) -> bool:
-        """No further item starts; False when it came too late: all outcomes of the items were handed on."""
+        """No further item starts, and what is in flight need not go on.
+
+        False when a cancel came too late: all outcomes of the items were handed on, and it changes nothing.
+        """
         with self._lock:
-            if self.main is not None and not self.main.stop(reason, message):
+            in_time = self.main is None or self.main.stop(reason, message)
+            if not in_time and reason is StopReason.CANCEL:
                 return False
             self.stopped = self.stopped or RunStopped(reason, message)
             for schedule in self._all:
@@ -83,7 +88,7 @@ class Schedules:
     def _new(self, entries: Sequence[Any], rules: Rules, pace: Pace, **more: Any) -> Schedule:
         schedule = Schedule(entries, rules, self._clock, pace, **more)
         with self._lock:
-            self._all.append(schedule)
+            self._all.add(schedule)
             if self.stopped is not None:
                 schedule.stop(self.stopped.reason, self.stopped.message)
         return schedule

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import random
+import signal
 import threading
 import time
+import weakref
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
 import pytest
@@ -16,7 +21,9 @@ from pydantic import BaseModel
 
 from batchlab.authority import Authority
 from batchlab.document import JobDocument
+from batchlab.errors import ServiceError
 from batchlab.kinds import ItemError, Kind
+from batchlab.lease import Waiting
 from batchlab.ledger import fold
 from batchlab.outcome import Done, Outcome
 from batchlab.records import JobRecords, submit_locally
@@ -24,6 +31,7 @@ from batchlab.report import Artifact
 from batchlab.status import State
 from batchlab.stores.memory import MemoryStore
 from batchlab_processor import engine
+from batchlab_processor.display import Quiet
 from batchlab_processor.engine import Door, End
 from batchlab_processor.job import Context, Entry, JobType, Plan
 from batchlab_processor.testing import FastClock
@@ -309,6 +317,149 @@ def test_a_used_up_quota_pauses_the_job_and_a_later_run_ends_it() -> None:
     end = world.run()
     assert end.state is State.SUCCEEDED
     assert world.records.status().resume_at is None
+    assert world.store.read(f"pending/{world.records.id}") is None
+
+
+def test_a_quota_that_is_back_in_the_far_future_pauses_for_a_week_at_most() -> None:
+    world = World()
+    world.job.plant = fails(Kind.QUOTA_EXHAUSTED, "w0", retry_after_seconds=1e18)
+    assert world.run().exit_code == 75
+    resume_at = world.records.status().resume_at
+    assert resume_at is not None
+    assert resume_at - world.clock.now() <= timedelta(days=7)
+
+
+def interrupted(ctx: Context) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert ctx.stop.wait(20)
+
+
+def test_a_signal_after_the_last_outcome_ends_a_delivery_that_asks_whether_to_go_on() -> None:
+    world = World()
+
+    def plant(ctx: Context) -> None:
+        interrupted(ctx)
+        ctx.confirm()
+
+    world.job.plant_collect = plant
+    end = world.run()
+    assert (end.exit_code, end.report) == (75, None)
+    world.job.plant_collect = lambda ctx: None
+    assert world.run().state is State.SUCCEEDED
+
+
+def test_a_signal_while_collect_maps_ends_the_map() -> None:
+    world = World()
+
+    def gone(number: int) -> None:
+        raise ItemError(Kind.NETWORK, "gone")
+
+    def plant(ctx: Context) -> None:
+        interrupted(ctx)
+        list(ctx.map(gone, range(3)))
+
+    world.job.plant_collect = plant
+    assert world.run().exit_code == 75
+
+
+def test_a_signal_once_everything_is_delivered_is_too_late() -> None:
+    world = World()
+    world.job.plant_collect = interrupted
+    assert world.run().state is State.SUCCEEDED
+
+
+def test_a_signal_while_the_report_is_written_does_not_kill_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    create = world.records.create_report
+
+    def signalled(*report: Any) -> Any:
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+        return create(*report)
+
+    monkeypatch.setattr(world.records, "create_report", signalled)
+    assert world.run().state is State.SUCCEEDED
+
+
+def test_crashes_while_collecting_are_no_items_fault() -> None:
+    world = World()
+    world.job.effect = "job"
+
+    class Dead(BaseException):
+        pass
+
+    def plant(ctx: Context) -> None:
+        raise Dead
+
+    world.job.plant_collect = plant
+    crashed = ""
+    for number in range(3):
+        with pytest.raises(Dead):
+            world.run(run=f"{number}-run", crashed=crashed)
+        crashed = f"{number}-run:SIGKILL"
+    end = world.run(crashed=crashed)
+    assert end.report is not None
+    assert "killed its process" in (end.report.error or "")
+    assert end.report.failures == ()
+
+
+def test_a_run_that_waited_while_the_job_was_retried_leaves_the_retry_to_whoever_works_on_it() -> None:
+    world = World()
+    world.job.plant = fails(Kind.MISSING, "w2")
+    first = world.records.lease(1, "first")
+    assert first is not None
+
+    def meanwhile(seconds: float) -> None:
+        status = world.records.status()
+        if status.generation == 2:
+            return
+        world.records.save_status(status.model_copy(update={"state": State.PARTIAL}))
+        world.records.start_retry()
+        assert world.records.lease(2, "another") is not None
+        first.release()
+
+    end = world.run(waiting=Waiting(seconds=1, sleep=meanwhile))
+    assert (end.exit_code, end.report) == (0, None)
+    assert not world.job.worked
+
+
+def test_a_store_that_is_away_while_planning_does_not_end_the_job() -> None:
+    world = World()
+    world.job.plant_plan = lambda ctx: (_ for _ in ()).throw(ServiceError("the store is away"))
+    with pytest.raises(ServiceError):
+        world.run()
+    assert not world.records.status().ended
+    world.job.plant_plan = lambda ctx: None
+    assert world.run().state is State.SUCCEEDED
+
+
+def test_a_display_that_breaks_does_not_take_the_wish_to_cancel_with_it() -> None:
+    class Broken(Quiet):
+        def show(self, snapshot: Any) -> None:
+            raise BrokenPipeError
+
+    world = World(params={"count": 500}, speed=1)
+
+    def plant(item: Word, ctx: Context) -> None:
+        if item.text == "w7":
+            world.records.ask_to_cancel(1)
+        time.sleep(0.005)
+
+    world.job.plant = plant
+    assert world.run(display=Broken()).state is State.CANCELLED
+
+
+def test_what_a_map_returned_is_not_kept_for_the_rest_of_the_run() -> None:
+    world = World()
+    seen: list[weakref.ref[Loud]] = []
+
+    def plant_plan(ctx: Context) -> None:
+        seen.extend(weakref.ref(loud) for _, loud in ctx.map(lambda text: Loud(text=text), ["a", "b"]))
+
+    world.job.plant_plan = plant_plan
+    world.job.plant_collect = lambda ctx: gc.collect()
+    world.run()
+    assert len(seen) == 2
+    assert [loud() for loud in seen] == [None, None]
 
 
 def test_a_retry_takes_only_what_failed_or_was_not_started() -> None:

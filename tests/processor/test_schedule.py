@@ -350,3 +350,16 @@ def test_the_time_that_workers_wait_on_limits_is_counted_by_reason() -> None:
         assert len(list(pool.outcomes())) == 10
     assert 8.5 <= schedule.waited_seconds["pace"] <= 60
     assert set(schedule.waited_seconds) == {"pace"}
+
+
+def test_whoever_wants_to_stop_after_the_deadline_is_heard_while_items_are_in_flight() -> None:
+    clock = FastClock(speed=1)
+    schedule = Schedule(entries(3), Rules(2, 100, deadline=clock.monotonic() + 0.01), clock, Pace())
+    assert schedule.take() is not None
+    clock.sleep(0.02)
+    assert schedule.take() is None
+    assert schedule.stopped is not None
+    assert schedule.stopped.reason is StopReason.DEADLINE
+    assert not schedule.stop(StopReason.CLOSED, "the end")
+    assert schedule.stop(StopReason.CANCEL, "cancelled")
+    assert schedule.stopped.reason is StopReason.CANCEL

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
+import time
 import zipfile
 from typing import Any
 
@@ -142,3 +145,26 @@ def test_an_upload_that_fails_is_aborted(
     assert not client.list_multipart_uploads(Bucket=moto_bucket).get("Uploads")
     assert not client.list_objects_v2(Bucket=moto_bucket).get("Contents")
     client.close()
+
+
+def test_a_signal_while_the_last_photo_is_streamed_ends_the_run_and_leaves_nothing_half(
+    export: Export, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = source.url("/photo/large.jpg?size=2000000")
+    write = local._LocalWriter.write
+    writes: list[int] = []
+
+    def slow(self: Any, data: Any) -> Any:
+        writes.append(len(data))
+        if len(writes) == 3:  # its outcome was handed on before the first
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.3)
+        return write(self, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(local._LocalWriter, "write", slow)
+        with pytest.raises(AssertionError, match="Interrupted"):
+            export([item])
+    assert sum(writes) < 1_000_000
+    assert list(export.directory.glob("*")) == []
+    assert export.run().files == {"large.jpg": photo("large.jpg", 2_000_000)}

@@ -54,8 +54,9 @@ def recommendations(report: Report, limits: Limits) -> tuple[str, ...]:
 def _for_kind(report: Report, limits: Limits, kind: Kind) -> str:
     items = counted(report.failures_by_kind[kind], report.type)
     if kind is Kind.BLOCKED_URL:  # the message prints the setting that would allow it
-        messages = dict.fromkeys(f.message for f in report.failures if f.kind is kind)
-        return f"Addresses this processor may not touch: {items}. " + " ".join(list(messages)[:EXAMPLES])
+        blocked = (f.message for f in report.failures if f.kind is kind)
+        by_reason = {message.rpartition(" is not allowed: ")[2]: message for message in blocked}
+        return f"Not allowed to be read: {items}. " + " ".join(list(by_reason.values())[:EXAMPLES])
     if kind not in BY_KIND:
         return f"{kind}: {items}. {POLICIES[kind].cure}"
     return BY_KIND[kind].format(items=items, retry=_retry(report), slower=_slower(report, limits))

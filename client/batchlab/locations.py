@@ -170,18 +170,22 @@ def _file(url: str, netloc: str, path: str) -> Location:
     return Location("file", "", 0, real + "/" if decoded.endswith("/") and real != "/" else real)
 
 
+def _cure(url: str) -> str:
+    return "" if url.startswith("http") else "; rename it"
+
+
 def _decoded(url: str, path: str) -> str:
     """`path` decoded once; refused when it, decoded however often, holds other separators or dot segments."""
     try:
         decoded = once = unquote_to_bytes(path).decode()
     except UnicodeDecodeError as error:
-        raise blocked(url, "its path is not UTF-8") from error
+        raise blocked(url, f"its path is not UTF-8{_cure(url)}") from error
     if any(character < " " or character == "\x7f" for character in once):
-        raise blocked(url, "its path holds an encoded control character")
+        raise blocked(url, f"its path holds an encoded control character{_cure(url)}")
     slashes = path.count("/")
     for _ in range(_DECODINGS):
         if decoded.count("/") != slashes or "\\" in decoded:
-            raise blocked(url, "its path holds an encoded slash or a backslash")
+            raise blocked(url, f"its path holds an encoded slash or a backslash{_cure(url)}")
         if any(part.strip() in (".", "..") for part in decoded.split("/")):
             raise blocked(url, "its path holds . or .. as a directory")
         again = unquote_to_bytes(decoded).decode(errors="replace")

@@ -131,3 +131,15 @@ def test_items_of_other_types_are_called_items() -> None:
     outcomes: list[Outcome] = [Done(key="a"), Failed(key="b", kind=Kind.BUG, message="x")]
     got = build_report(document, [*outcomes, Skipped(key="c", reason="stage")], [], figures())
     assert got.recommendations == ("A defect in the job type: 1 item. Please report it with the log.",)
+
+
+def test_of_addresses_refused_for_one_reason_one_is_shown() -> None:
+    refused: list[Outcome] = [
+        Failed(
+            key=name, kind=Kind.BLOCKED_URL, message=f"file:///x/{name} is not allowed: it is odd; rename it."
+        )
+        for name in ("a", "b")
+    ]
+    said = advice([*many_done(), *refused])[0]
+    assert said.startswith("Not allowed to be read: 2 photos. ")
+    assert said.count("rename it") == 1

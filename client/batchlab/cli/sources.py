@@ -110,8 +110,13 @@ def _files_below(folder: Path) -> Iterator[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = Path(root, name)
-            if not name.startswith(".") and name not in _CLUTTER and path.is_file():
+            if not name.startswith(".") and name not in _CLUTTER and _is_photo(path):
                 yield path
+
+
+def _is_photo(path: Path) -> bool:
+    """No FIFO, no device; a link that leads nowhere is a photo that is missing, and the report says so."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _add_file(sources: Sources, path: Path, name: str) -> None:
@@ -162,17 +167,19 @@ def _add_url(sources: Sources, url: str, *, keep_folder: bool) -> None:
         sources.items.append({"url": url})
 
 
+def _line(name: str) -> str:
+    """`name` as a key: without what keys may not hold, so that one odd name leaves all others theirs."""
+    return "".join(character if is_line(character) else "_" for character in name)[:_LONGEST_ID]
+
+
 def _name_keys(sources: Sources) -> None:
     """Gives each photo its name as its key where that is possible for all: reports then speak of names."""
     keys = [
-        str(
-            item.get("id")
-            or item.get("name")
-            or unquote(urlsplit(item.get("url", "")).path.rpartition("/")[2])
-        )
+        item.get("id")
+        or _line(item.get("name") or unquote(urlsplit(item.get("url", "")).path.rpartition("/")[2]))
         for item in sources.items
     ]
-    usable = all(key and len(key) <= _LONGEST_ID and is_line(key) for key in keys)
+    usable = all(keys)
     if sources.open_ended or not usable or len(set(keys)) < len(keys):
         return
     for item, key in zip(sources.items, keys, strict=True):

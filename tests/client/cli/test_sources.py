@@ -104,3 +104,15 @@ def test_an_argument_that_names_nothing_is_refused(here: Path, argument: str, sa
     with pytest.raises(UsageError) as refused:
         find_sources([argument])
     assert says in refused.value.message
+
+
+def test_one_odd_name_takes_no_other_photo_its_key(photos: Path) -> None:
+    (photos / "new\nline.jpg").touch()
+    keys = [item["id"] for item in find_sources(["wedding"]).items]
+    assert keys == ["1.jpg", "2.jpg", "new_line.jpg", "evening/3.jpg"]
+
+
+def test_a_link_that_leads_nowhere_is_a_photo_that_the_report_will_miss(photos: Path) -> None:
+    (photos / "4.jpg").symlink_to("gone.jpg")
+    os.mkfifo(photos / "5.jpg")
+    assert names(["wedding"]) == ["1.jpg", "2.jpg", "4.jpg", "evening/3.jpg"]

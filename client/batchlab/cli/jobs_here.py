@@ -121,6 +121,8 @@ def _grant(job: Job, settings: Settings, *, overwrite: bool) -> Authority:
             if _grants(settings)
             else Authority.of_settings(settings)
         )
+        if not _grants(settings):
+            grant.check_type(job.document.type)  # the processor would refuse it when the job is in the store
         for url in job.named_on_command_line:
             grant.check_source(url)
         for url in job.outputs:
@@ -141,8 +143,10 @@ def _check_password(document: JobDocument, password_file: str) -> None:
     if password_file:
         try:
             text = Path(password_file).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"--password-file: {password_file} cannot be read: {error}.") from None
+        except UnicodeDecodeError:
+            raise UsageError(f"--password-file: {password_file} is not UTF-8. Save it as UTF-8.") from None
+        except OSError as error:
+            raise UsageError(f"--password-file: {password_file} cannot be read: {error.strerror}.") from None
         if not text.strip():
             raise UsageError(f"--password-file: {password_file} is empty.")
 

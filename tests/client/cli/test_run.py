@@ -141,3 +141,15 @@ def test_a_password_file_fills_the_entry_that_the_document_names(
     assert batchlab("run", str(document), "--password-file", "password").code == 0
     called = json.loads((processor / "called").read_text())
     assert list(called["entries"]["passwords"]) == ["wedding"]
+
+
+def test_a_type_that_the_settings_do_not_allow_is_refused_before_the_job_is_in_the_store(
+    batchlab: Command, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BATCHLAB_OUTPUT_ROOTS", "s3://bucket/out/")
+    (here / "job.yaml").write_text(
+        "type: zip-export\noutput: s3://bucket/out\nparams: {name: a.zip, items: [{prefix: 's3://bucket/in/'}]}\n"
+    )
+    ran = batchlab("run", "job.yaml", "--store", "s3://bucket/store", "--dry-run")
+    assert ran.code == 2
+    assert ran.err == "batchlab: type: zip-export is not allowed. Add it to BATCHLAB_JOB_TYPES.\n"

@@ -29,6 +29,13 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "run" and not supervisor.is_child():
         return supervisor.supervise(arguments)
     supervisor.follow_parent()
+    try:
+        return _obey(options)
+    except KeyboardInterrupt:  # Ctrl-C before the run heeds it, so there is nothing to end yet
+        return supervisor.EXIT_INTERRUPTED
+
+
+def _obey(options: argparse.Namespace) -> int:
     from batchlab.errors import BatchlabError
 
     try:

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL)
+EXIT_INTERRUPTED = 75
 RESTARTS = 200  # every bad item costs two; a job that kills more than that is broken as a whole
 UNEXPLAINED_RESTARTS = 3  # a child that somebody kills (kill -9) is started again, but not for ever
 # Between this process, its child and the CLI; the underscore keeps them apart from settings.
@@ -41,7 +42,7 @@ def supervise(arguments: list[str]) -> int:
         if code >= 0:
             return code
         if signals.terminated:
-            return 75
+            return EXIT_INTERRUPTED
         number = -code
         if number in CRASHES or (number == signal.SIGKILL and oom_kills() > kills_before):
             crashed = f"{run}:{signal.Signals(number).name}"
@@ -75,7 +76,7 @@ def _follow(pid: str) -> None:
         return
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != int(pid):
-        os._exit(75)
+        os._exit(EXIT_INTERRUPTED)
 
 
 def new_run() -> str:

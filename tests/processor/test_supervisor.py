@@ -128,3 +128,14 @@ def _runs(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_ctrl_c_before_the_run_heeds_it_is_an_interruption_and_no_traceback() -> None:
+    program = (
+        "import sys; from batchlab_processor import __main__ as entry\n"
+        "def interrupted(options): raise KeyboardInterrupt\n"
+        "entry._COMMANDS['types'] = interrupted\n"
+        "sys.exit(entry.main(['types']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (75, "")

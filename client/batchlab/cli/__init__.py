@@ -21,6 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         import typer
 
         from batchlab.cli.app import command
+    except KeyboardInterrupt:
+        return _fail(Interrupted("interrupted."))
     except ModuleNotFoundError as error:
         if error.name != "typer":
             raise

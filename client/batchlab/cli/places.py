@@ -73,9 +73,10 @@ def parse_target(text: str, *, overwrite: bool) -> Target:
     output, _, last = url.rpartition("/")
     name = unquote(last)
     if not name.lower().endswith(".zip") or output.endswith("/"):
-        raise UsageError(
-            f"--to: expected the ZIP's own name at the end, as in {text.rstrip('/')}/{_NAME_EXAMPLE}"
-        )
+        ending = Path(name).suffix  # of album.rar; a directory may have one, too
+        renamed = bool(ending) and text.endswith(ending) and not Path(text).is_dir()
+        example = f"{text.removesuffix(ending)}.zip" if renamed else f"{text.rstrip('/')}/{_NAME_EXAMPLE}"
+        raise UsageError(f"--to: expected the ZIP's own name at the end, as in {example}")
     problem = file_name_problem(name)
     if problem:
         raise UsageError(f"--to: the ZIP's name: {problem}")

@@ -61,7 +61,7 @@ def kind_of(error: BaseException) -> ItemError:
         return _answered(error)
     for types, kind, cure in _UNANSWERED:
         if isinstance(error, types):
-            return ItemError(kind, f"{error} {cure}".strip())
+            return ItemError(kind, f"{str(error).rstrip('.')}. {cure}".strip())
     if isinstance(error, (boto.BotoCoreError, ResponseParserError)):
         return ItemError(Kind.API_ERROR, f"{type(error).__name__}: {error}")
     return ItemError(Kind.BUG, f"{type(error).__name__}: {error}")

@@ -91,6 +91,7 @@ def test_the_wait_that_the_service_asks_for_is_kept() -> None:
 def test_missing_credentials_name_the_variables() -> None:
     message = kind_of(boto.NoCredentialsError()).message
     assert "AWS_ACCESS_KEY_ID" in message and "R2_ACCESS_KEY" in message
+    assert message.startswith("Unable to locate credentials. Set ")
 
 
 def test_wrong_keys_are_auth_and_name_the_variable(

@@ -38,7 +38,12 @@ def archive(
     headers as long as everything fits, Zip64 from there on.
     """
     files = _members(members, compress_text=compress_text)
-    yield from stream_zip.stream_zip(files, chunk_size=CHUNK_BYTES, password=password)
+    yield from stream_zip.stream_zip(files, chunk_size=CHUNK_BYTES, password=_in_utf8(password))
+
+
+def _in_utf8(password: str | None) -> str | None:
+    """A text whose Latin-1, which stream-zip takes a password's bytes from, is what 7-Zip and bsdtar expect."""
+    return password.encode("utf-8").decode("latin-1") if password is not None else None
 
 
 def _members(

@@ -137,6 +137,14 @@ def test_an_archive_is_never_longer_than_foreseen(compress_text: bool, password:
 
 
 @_aes
+@pytest.mark.parametrize("password", ["söcret", "秘密 €"])
+def test_a_password_in_any_letters_counts_in_utf_8_as_readers_type_it(password: str) -> None:
+    content = made(PHOTOS, password=password)
+    for _, _, chunks in stream_unzip([content], password=password.encode()):
+        list(chunks)
+
+
+@_aes
 def test_a_password_protects_every_member_with_aes() -> None:
     content = made(PHOTOS, password="secret")
     assert PHOTOS["001.jpg"][:100] not in content

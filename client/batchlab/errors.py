@@ -64,6 +64,10 @@ class ServiceError(BatchlabError):
     exit_code = 7
 
 
+class Damaged(ServiceError):
+    """A document in the store cannot be read: somebody must look at it."""
+
+
 class Interrupted(BatchlabError):
     """The run stopped early; start it again to go on where it was."""
 

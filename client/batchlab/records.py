@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from batchlab.authority import Authority
 from batchlab.document import JobDocument, digest
-from batchlab.errors import DocumentError, NotFound, ServiceError
+from batchlab.errors import Damaged, DocumentError, NotFound
 from batchlab.lease import Lease, Waiting, acquire
 from batchlab.ledger import fold
 from batchlab.outcome import Outcome
@@ -296,7 +296,7 @@ def _read_as(model: type[M], body: JSON, name: str) -> M:
         return model.model_validate(body)
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
-        raise ServiceError(
+        raise Damaged(
             f"{name} in the store cannot be read ({'.'.join(map(str, problem['loc']))}: {problem['msg']}). "
             "Was it written by a newer version of batchlab?"
         ) from None

@@ -149,6 +149,8 @@ def _check_password(document: JobDocument, password_file: str) -> None:
             raise UsageError(f"--password-file: {password_file} cannot be read: {error.strerror}.") from None
         if not text.strip():
             raise UsageError(f"--password-file: {password_file} is empty.")
+        if len(text.splitlines()) > 1:
+            raise UsageError(f"--password-file: {password_file} holds several lines; a password is one line.")
 
 
 @contextlib.contextmanager

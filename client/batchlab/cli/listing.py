@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from batchlab.durations import parse_duration
-from batchlab.errors import UsageError
+from batchlab.errors import Damaged, NotFound, UsageError
 from batchlab.nearest import did_you_mean
 from batchlab.records import JobRecords, list_jobs
 from batchlab.status import State, Status
 from batchlab.store import Store
+from batchlab.streams import say
 
 
 def find_jobs(store: Store, *, state: str, type_name: str, tag: str, since: str, limit: int) -> list[Status]:
@@ -24,7 +25,13 @@ def find_jobs(store: Store, *, state: str, type_name: str, tag: str, since: str,
     moment = _moment(since, store.now()) if since else None
     found: list[Status] = []
     for listed in list_jobs(store, job_type=type_name or None, tag=pair, since=moment):
-        status = JobRecords(store, listed.id).status()
+        try:
+            status = JobRecords(store, listed.id).status()
+        except NotFound:  # its folder was deleted, and its line in the index is left
+            continue
+        except Damaged as damaged:
+            say(f"batchlab: {listed.id} is left out: {damaged.message}")
+            continue
         if wanted is None or status.state is wanted:
             found.append(status)
             if len(found) == limit:

@@ -37,7 +37,7 @@ PasswordFileOption = Annotated[
     typer.Option(
         "--password-file",
         metavar="FILE",
-        help="Encrypt the ZIP (AES-256) with the first line of FILE.",
+        help="Encrypt the ZIP (AES-256) with the line in FILE.",
         show_default=False,
     ),
 ]

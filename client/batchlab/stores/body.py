@@ -7,7 +7,7 @@ import json
 import secrets
 from typing import Any
 
-from batchlab.errors import ServiceError, UsageError
+from batchlab.errors import Damaged, UsageError
 from batchlab.store import JSON, Stored
 
 NONCE = "_nonce"  # in every body and in the first line of every segment; stripped when read
@@ -49,11 +49,11 @@ def decode(data: bytes, name: str) -> tuple[JSON, str]:
     try:
         body = json.loads(data)
     except ValueError as error:
-        raise ServiceError(
+        raise Damaged(
             f"{name} in the store is not JSON ({error}); was it written by another program?"
         ) from None
     if not isinstance(body, dict):
-        raise ServiceError(f"{name} in the store is no JSON object; was it written by another program?")
+        raise Damaged(f"{name} in the store is no JSON object; was it written by another program?")
     return body, str(body.pop(NONCE, ""))
 
 
@@ -76,25 +76,21 @@ def decode_lines(data: bytes, name: str) -> list[JSON]:
     """The lines of a segment, without the first.
 
     Segments are written whole, so no kill leaves a torn one: a line that is not JSON, or one that is
-    missing, is damage that somebody must look at. Raises ServiceError.
+    missing, is damage that somebody must look at. Raises Damaged.
     """
     lines: list[Any] = []
     for number, line in enumerate(data.splitlines(), 1):
         try:
             lines.append(json.loads(line))
         except ValueError as error:
-            raise ServiceError(
-                f"{name} in the store: line {number} is not JSON ({error}). {_DAMAGED}"
-            ) from None
+            raise Damaged(f"{name} in the store: line {number} is not JSON ({error}). {_DAMAGED}") from None
         if not isinstance(lines[-1], dict):
-            raise ServiceError(f"{name} in the store: line {number} is no JSON object. {_DAMAGED}")
+            raise Damaged(f"{name} in the store: line {number} is no JSON object. {_DAMAGED}")
     if not lines or NONCE not in lines[0]:
-        raise ServiceError(f"{name} in the store does not begin as a segment does. {_DAMAGED}")
+        raise Damaged(f"{name} in the store does not begin as a segment does. {_DAMAGED}")
     count = lines.pop(0).get(_COUNT)
     if count != len(lines):
-        raise ServiceError(
-            f"{name} in the store has {len(lines)} lines and was written with {count}. {_DAMAGED}"
-        )
+        raise Damaged(f"{name} in the store has {len(lines)} lines and was written with {count}. {_DAMAGED}")
     return lines
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -215,3 +216,15 @@ def test_a_job_that_has_ended_is_not_cancelled(batchlab: Command, store: Store) 
     ran = batchlab("cancel", job.id)
     assert (ran.code, ran.out) == (0, f"Job {job.id} had ended before: succeeded.\n")
     assert not job.cancel_requested(1)
+
+
+def test_one_damaged_or_deleted_job_hides_no_other(batchlab: Command, store: Store) -> None:
+    whole, damaged, deleted = (make_job(store, age=timedelta(hours=hours)) for hours in (3, 2, 1))
+    folder = Path(store.url.removeprefix("file://"), "jobs")
+    (folder / damaged.id / "status.json").write_text("{bad")
+    shutil.rmtree(folder / deleted.id)
+    ran = batchlab("list")
+    assert ran.code == 0
+    assert whole.id in ran.out
+    assert damaged.id not in ran.out and f"{damaged.id} is left out: " in ran.err
+    assert deleted.id not in ran.out + ran.err

@@ -153,3 +153,13 @@ def test_a_type_that_the_settings_do_not_allow_is_refused_before_the_job_is_in_t
     ran = batchlab("run", "job.yaml", "--store", "s3://bucket/store", "--dry-run")
     assert ran.code == 2
     assert ran.err == "batchlab: type: zip-export is not allowed. Add it to BATCHLAB_JOB_TYPES.\n"
+
+
+def test_a_password_file_of_several_lines_is_refused(batchlab: Command, processor: Path, here: Path) -> None:
+    (here / "password").write_text("one\ntwo\n")
+    (here / "a.jpg").write_bytes(b"x")
+    ran = batchlab("zip", "a.jpg", "--to", "a.zip", "--password-file", "password")
+    assert (ran.code, ran.err) == (
+        2,
+        "batchlab: --password-file: password holds several lines; a password is one line.\n",
+    )

@@ -85,7 +85,6 @@ class Lease:
         clock: Callable[[], float] = seconds_awake_or_asleep,
     ) -> None:
         self.lost = Lost(clock)
-        self.previous_run: str | None = None  # who held it and did not give it back
         self._store = store
         self._name = name
         self._run = run
@@ -198,10 +197,7 @@ def _take(store: Store, name: str, run: str) -> Lease | None:
             version = store.replace(name, body, held.version)
     except (AlreadyExists, VersionConflict):
         return None
-    lease = Lease(store, name, run, version, body, asked_at=asked_at)
-    if held is not None and held.body.get("token"):
-        lease.previous_run = str(held.body.get("run", ""))
-    return lease
+    return Lease(store, name, run, version, body, asked_at=asked_at)
 
 
 def _excluded(store: Store, name: str) -> bool:

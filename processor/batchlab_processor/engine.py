@@ -154,7 +154,6 @@ class _Run:
             self.door.display.start(self.document, self.progress)
             with Keeper(self._show, self._keep, self.door.keep_seconds):
                 self._look_for_cancel()
-                self._look_for_cancel()
                 self._load_or_make_plan()
                 artifacts = self._work_and_collect()
         except RunStopped as stop:

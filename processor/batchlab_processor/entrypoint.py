@@ -12,7 +12,7 @@ from batchlab.authority import Authority
 from batchlab.document import JobDocument, load_document
 from batchlab.errors import DocumentError, NotFound, ServiceError
 from batchlab.ids import id_from_batch_job, id_from_bits, is_id, new_id
-from batchlab.kinds import ItemError
+from batchlab.kinds import ItemError, Kind
 from batchlab.reading import LARGEST_BYTES, read_text
 from batchlab.records import JobRecords, submit_locally
 from batchlab.render import render
@@ -146,10 +146,10 @@ def _fetch(job: str, settings: Settings) -> bytes:
             raise NotFound(f"--job: {job} cannot be read: {error.strerror}.") from None
     try:
         storage = open_storage(settings, Authority.granted(sources=[job], settings=settings))
-        with storage.open(job) as reader:
-            return reader.read(LARGEST_BYTES + 1)  # one too many: `read_text` says what to do
+        return storage.read_document(job, limit_bytes=LARGEST_BYTES)
     except ItemError as error:
-        raise ServiceError(f"--job: {error.message}") from None
+        refused = DocumentError if error.kind is Kind.TOO_LARGE else ServiceError
+        raise refused(f"--job: {error.message}") from None
 
 
 def _types() -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
 from batchlab.errors import DocumentError
+from batchlab.nearest import did_you_mean
 from batchlab_processor.job import JobType
 
 GROUP = "batchlab.jobs"
@@ -25,6 +25,5 @@ def job_type(name: str) -> JobType[Any, Any]:
         if entry.name == name:
             loaded: type[JobType[Any, Any]] = entry.load()
             return loaded()
-    near = difflib.get_close_matches(name, names(), n=1)
-    guess = f" Did you mean {near[0]}?" if near else ""
+    guess = did_you_mean(name, names())
     raise DocumentError(f"type: no job type {name!r}.{guess} Installed: {', '.join(names()) or 'none'}.")

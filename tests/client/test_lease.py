@@ -85,8 +85,7 @@ def test_of_many_that_come_at_once_one_works(real: Store) -> None:
 
 def test_of_many_that_find_an_old_lease_one_takes_it_over(real: Store) -> None:
     real.create(NAME, {"run": "dead", "token": "old", "until": "2020-01-01T00:00:00+00:00"})
-    [lease] = _at_once(real, [NAME] * WRITERS)
-    assert lease.previous_run == "dead"
+    assert len(_at_once(real, [NAME] * WRITERS)) == 1
 
 
 def test_the_lease_on_all_and_one_on_a_shard_are_never_held_together(store: Away) -> None:
@@ -105,14 +104,14 @@ def test_shards_do_not_exclude_each_other(store: Away) -> None:
     assert acquire(store, "jobs/a/g2/" + ALL, "all") is not None
 
 
-def test_a_lease_given_back_is_free_at_once_and_nobody_was_before(store: Away) -> None:
+def test_a_lease_given_back_is_free_at_once(store: Away) -> None:
     first = acquire(store, NAME, "first")
     assert first is not None
     with first:
         assert acquire(store, NAME, "second") is None
         assert not first.lost.is_set()
     second = acquire(store, NAME, "second")
-    assert second is not None and second.previous_run is None
+    assert second is not None
 
 
 def test_a_lease_lives_60_seconds_by_the_stores_clock(store: Away) -> None:
@@ -124,7 +123,7 @@ def test_a_lease_lives_60_seconds_by_the_stores_clock(store: Away) -> None:
 def test_whoever_waits_takes_it_over_when_it_ends(store: Away) -> None:
     _held(store, NAME, "gone")
     lease = acquire(store, NAME, "next", waiting=Waiting(look_seconds=7, sleep=store.after))
-    assert lease is not None and lease.previous_run == "gone"
+    assert lease is not None
 
 
 def test_whoever_waits_gives_up_after_90_seconds(store: Away) -> None:
@@ -239,7 +238,7 @@ def test_a_holder_killed_on_this_machine_is_not_waited_for(tmp_path: Path) -> No
         os.close(reader)
         os.close(writer)
     lease = acquire(store, NAME, "next")
-    assert lease is not None and lease.previous_run == "killed"
+    assert lease is not None
 
 
 @pytest.mark.parametrize("field", ["host", "boot", "user"])

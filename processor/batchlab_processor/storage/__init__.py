@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol
 
 from batchlab.errors import Denied, UsageError
 from batchlab.kinds import ItemError, Kind
@@ -119,20 +119,10 @@ class Storage:
         scheme = self._scheme(allowed)
         return scheme.abort_uploads(allowed) if isinstance(scheme, LeavesUploads) else 0
 
-    def read_document(self, url: str, *, limit_bytes: int = documents.LARGEST_BYTES) -> bytes:
+    def read_document(self, url: str, *, limit_bytes: int) -> bytes:
         """The whole of a small source, decompressed; raises too_large above `limit_bytes`."""
         with self.open(url) as reader:
             return documents.read(reader, limit_bytes)
-
-    def open_text(
-        self, url: str, *, limit_bytes: int = documents.LARGEST_BYTES
-    ) -> AbstractContextManager[TextIO]:
-        """A source as UTF-8 text, decompressed as it is read; line ends are left as they are (csv needs it).
-
-        Reading raises too_large above `limit_bytes` of text, corrupt when the compression is broken, and
-        validation when it is not UTF-8.
-        """
-        return documents.text(self.open(url), limit_bytes)
 
     def _readable(self, url: str, delivered: bool) -> str:
         check = self._authority.check_output if delivered else self._authority.check_source

@@ -26,7 +26,7 @@ _MAGIC = {  # first bytes -> smart_open's name
 }
 
 
-def read(reader: Reader, limit_bytes: int = LARGEST_BYTES) -> bytes:
+def read(reader: Reader, limit_bytes: int) -> bytes:
     """All bytes behind `reader`, decompressed; raises ItemError: too_large, corrupt."""
     with decompressed(reader, limit_bytes) as file:
         pieces = iter(lambda: file.read(_PIECE_BYTES), b"")
@@ -35,7 +35,7 @@ def read(reader: Reader, limit_bytes: int = LARGEST_BYTES) -> bytes:
 
 @contextmanager
 def text(opening: AbstractContextManager[Reader], limit_bytes: int = LARGEST_BYTES) -> Iterator[TextIO]:
-    """UTF-8 text, with or without a byte order mark; line ends as they are."""
+    """UTF-8 text, with or without a byte order mark; line ends as they are: csv needs it."""
     with opening as reader, decompressed(reader, limit_bytes) as file:
         lines = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
         try:

@@ -60,8 +60,7 @@ VERBS: dict[str, Callable[[Storage, str], Any]] = {
     "probe": lambda storage, url: storage.probe(url),
     "open": lambda storage, url: storage.open(url),
     "list": lambda storage, url: list(storage.list(url)),
-    "read_document": lambda storage, url: storage.read_document(url),
-    "open_text": lambda storage, url: storage.open_text(url).__enter__(),
+    "read_document": lambda storage, url: storage.read_document(url, limit_bytes=1),
     "write": lambda storage, url: storage.write(url),
     "delete": lambda storage, url: storage.delete(url),
     "signed_url": lambda storage, url: storage.signed_url(url, timedelta(hours=1)),
@@ -69,7 +68,7 @@ VERBS: dict[str, Callable[[Storage, str], Any]] = {
     "probe delivered": lambda storage, url: storage.probe(url, delivered=True),
     "open delivered": lambda storage, url: storage.open(url, delivered=True),
 }
-READS = ("probe", "open", "list", "read_document", "open_text")
+READS = ("probe", "open", "list", "read_document")
 
 AUTHORITY = Authority(
     source_roots=("s3://photos/2024/", "memory://photos/in/"),

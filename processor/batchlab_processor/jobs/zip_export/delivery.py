@@ -13,6 +13,7 @@ import hashlib
 from batchlab.kinds import ItemError, Kind
 from batchlab.redact import shown
 from batchlab_processor.job import Context
+from batchlab_processor.storage.names import exists_already
 
 TAIL_BYTES = 64 * 1024
 _UNSEEN = (Kind.MISSING, Kind.AUTH)  # not there, or we may only write there
@@ -50,10 +51,7 @@ def check_free(ctx: Context) -> None:
     url = target(ctx)
     if ctx.overwrite() or not _exists(ctx, url) or is_ours(ctx, url):
         return
-    raise ItemError(
-        Kind.VALIDATION,
-        f"There is an object at {shown(url)} already. Choose another name, or add --overwrite.",
-    )
+    raise exists_already(url)
 
 
 def announce(ctx: Context, url: str, seal: Seal) -> None:

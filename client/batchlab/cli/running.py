@@ -83,7 +83,7 @@ def zip_photos(
 
     settings = settings_of(store, allow_local=allow_local)
     target = parse_target(to, overwrite=overwrite)
-    found = find_sources(sources)
+    found = find_sources(sources, target=target.path)
     params: dict[str, Any] = {"items": found.items, "name": target.name, "compress": compress}
     limits = {"workers": workers, "deadline": deadline, "max_failures": max_failures}
     job = Job(

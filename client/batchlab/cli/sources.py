@@ -28,6 +28,7 @@ _LONGEST_ID = 200  # ItemSpec.id
 class Sources:
     """What was found for the arguments, in their order."""
 
+    target: Path | None = None  # absolute
     items: list[dict[str, Any]] = field(default_factory=list)  # of the document's params
     named: list[str] = field(default_factory=list)  # URLs to be granted
     size_bytes: int = 0  # of the files whose size cost nothing to learn
@@ -50,11 +51,14 @@ class Sources:
         return " and ".join(parts)
 
 
-def find_sources(arguments: Sequence[str]) -> Sources:
-    """Everything that the arguments name; raises UsageError or DocumentError for one that cannot be used."""
+def find_sources(arguments: Sequence[str], *, target: Path | None = None) -> Sources:
+    """Everything that the arguments name; raises UsageError or DocumentError for one that cannot be used.
+
+    `target`, the ZIP of last time in a directory that is zipped, is no photo.
+    """
     if not arguments:
         raise UsageError("Name the photos: a directory, files, a list, or URLs.")
-    sources = Sources()
+    sources = Sources(target=target)
     several = len(arguments) > 1
     for argument in arguments:
         if argument == "-":
@@ -95,6 +99,8 @@ def _add_folder(sources: Sources, folder: Path, *, keep_folder: bool) -> None:
     before = len(sources.items)
     base = folder.absolute()
     for path in _files_below(base):
+        if path == sources.target:
+            continue
         name = path.relative_to(base.parent if keep_folder else base)
         _add_file(sources, path, _text(name.as_posix()))
     if len(sources.items) == before:

@@ -116,3 +116,9 @@ def test_a_link_that_leads_nowhere_is_a_photo_that_the_report_will_miss(photos: 
     (photos / "4.jpg").symlink_to("gone.jpg")
     os.mkfifo(photos / "5.jpg")
     assert names(["wedding"]) == ["1.jpg", "2.jpg", "4.jpg", "evening/3.jpg"]
+
+
+def test_the_zip_of_last_time_is_not_zipped_into_the_next(photos: Path) -> None:
+    (photos / "album.zip").touch()
+    found = find_sources(["wedding"], target=photos / "album.zip")
+    assert [item["name"] for item in found.items] == ["1.jpg", "2.jpg", "evening/3.jpg"]

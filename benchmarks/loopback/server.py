@@ -1,10 +1,9 @@
-"""A photo source and an S3 sink on 127.0.0.1, cheap enough not to be what a benchmark measures.
+"""What server.c does, for machines without a C compiler: slower, so figures taken with it are not comparable.
 
-    python -m benchmarks.loopback SIZE        prints its port; ends with its standard input
+    python -m benchmarks.loopback.server PHOTO_BYTES [CERTIFICATE KEY]
 
-GET /photos/<anything>  SIZE bytes: a JPEG's beginning, then the same random block over and over (sendfile).
-s3: one bucket of any name; parts are counted and thrown away (MSG_TRUNC), nothing is checked. Never use it in
-a test of what is right.
+Prints its port; ends with its standard input. It checks nothing: never use it in a test of what
+is right.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import ssl
 import sys
 import tempfile
 import threading
@@ -34,8 +34,10 @@ class Loopback:
         self.uploading: dict[str, dict[int, int]] = defaultdict(dict)
         self.objects: dict[str, int] = {}
 
-    def serve(self, connection: socket.socket) -> None:
+    def serve(self, connection: socket.socket, tls: ssl.SSLContext | None) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            connection = tls.wrap_socket(connection, server_side=True)
         buffered = b""
         with connection:
             while True:
@@ -111,9 +113,12 @@ class Loopback:
         )
         while start < end:
             offset = start % BLOCK_BYTES
-            start += os.sendfile(
-                connection.fileno(), self.block.fileno(), offset, min(end - start, BLOCK_BYTES - offset)
-            )
+            length = min(end - start, BLOCK_BYTES - offset)
+            if isinstance(connection, ssl.SSLSocket):
+                connection.sendall(os.pread(self.block.fileno(), min(length, 1 << 20), offset))
+                start += min(length, 1 << 20)
+            else:
+                start += os.sendfile(connection.fileno(), self.block.fileno(), offset, length)
 
 
 def _drop(connection: socket.socket, buffered: bytes, length: int) -> bytes:
@@ -122,7 +127,8 @@ def _drop(connection: socket.socket, buffered: bytes, length: int) -> bytes:
     buffered = buffered[length:]
     scratch = bytearray(4 * 1024 * 1024)
     while left:
-        left -= connection.recv_into(scratch, min(left, len(scratch)), socket.MSG_TRUNC) or left
+        flags = 0 if isinstance(connection, ssl.SSLSocket) else socket.MSG_TRUNC
+        left -= connection.recv_into(scratch, min(left, len(scratch)), flags) or left
     return buffered
 
 
@@ -144,11 +150,15 @@ def main() -> None:
         block.write(_HEAD + os.urandom(BLOCK_BYTES - len(_HEAD)))
         block.flush()
         loopback = Loopback(int(sys.argv[1]), block)
+        tls = None
+        if sys.argv[2:]:
+            tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            tls.load_cert_chain(*sys.argv[2:])
         print(server.getsockname()[1], flush=True)
         threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
         while True:
             connection, _ = server.accept()
-            threading.Thread(target=loopback.serve, args=(connection,), daemon=True).start()
+            threading.Thread(target=loopback.serve, args=(connection, tls), daemon=True).start()
 
 
 if __name__ == "__main__":

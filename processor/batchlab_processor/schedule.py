@@ -115,7 +115,7 @@ class Schedule:
             else:
                 pending.append(position)
         self._pending = deque(sorted(pending, key=lambda position: (_stage(entries[position]), position)))
-        self._look_at_number_of_failures("found while planning or by an earlier run")
+        self._look_at_number_of_failures("")
 
     # -- workers -------------------------------------------------------------------------------------------
 
@@ -333,7 +333,7 @@ class Schedule:
         limit = self._rules.max_failures
         if limit is not None and self._failures > limit and not self._stopped:
             text = f"{self._failures} items failed, more than limits.max_failures ({limit}) allows."
-            self._stopped = RunStopped(StopReason.FAILURES, f"{text} The last: {last}")
+            self._stopped = RunStopped(StopReason.FAILURES, f"{text} The last: {last}" if last else text)
 
     def _skip_behind_failed_stage(self) -> None:
         failed = self._stage_failed

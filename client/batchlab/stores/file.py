@@ -178,7 +178,15 @@ class FileStore:
         except PermissionError:
             raise Denied(f"No permission for {name} in {self.url}. Check who owns the directory.") from None
         except OSError as error:
-            raise ServiceError(f"{name} in {self.url}: {error.strerror or error}.") from error
+            cure = _CURES.get(error.errno or 0, "")
+            raise ServiceError(f"{name} in {self.url}: {error.strerror or error}.{cure}") from error
+
+
+_CURES = {
+    errno.ENOSPC: " Free some, then go on: batchlab retry latest",
+    errno.EDQUOT: " Free some, then go on: batchlab retry latest",
+    errno.EROFS: " Name another place with --store or BATCHLAB_STORE.",
+}
 
 
 def _all_before(folder: str, after: bytes) -> bool:

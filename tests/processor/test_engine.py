@@ -113,6 +113,17 @@ class World:
         )
 
 
+def lose_lease(world: World) -> None:
+    """Another run takes the lease, and this one notices."""
+    name = f"jobs/{world.records.id}/g1/lease-all-0.json"
+    found = world.store.read(name)
+    assert found is not None
+    world.store.replace(name, {**found.body, "run": "thief"}, found.version)
+    for thread in threading.enumerate():
+        if thread.name == "lease":
+            thread._target.__self__.renew()  # type: ignore[attr-defined]
+
+
 def fails(kind: Kind, *keys: str, **more: Any) -> Any:
     def plant(item: Word, ctx: Context) -> None:
         if item.text in keys:
@@ -223,17 +234,7 @@ def test_two_runs_on_one_job_one_works_and_the_other_stands_aside() -> None:
 def test_a_run_that_lost_its_lease_completes_nothing() -> None:
     world = World()
 
-    def steal(ctx: Context) -> None:
-        name = f"jobs/{world.records.id}/g1/lease-all-0.json"
-        found = world.store.read(name)
-        assert found is not None
-        world.store.replace(name, {**found.body, "run": "thief"}, found.version)
-        for thread in threading.enumerate():
-            if thread.name == "lease":
-                lease = thread._target.__self__  # type: ignore[attr-defined]
-                lease.renew()
-
-    world.job.plant_collect = steal
+    world.job.plant_collect = lambda ctx: lose_lease(world)
     end = world.run()
     assert (end.exit_code, end.report) == (75, None)
     assert world.records.report(1) is None
@@ -670,6 +671,53 @@ def test_notes_survive_a_kill() -> None:
     world.job.plant_plan = lambda ctx: seen.extend(ctx.notes("upload"))
     world.run()
     assert [note["id"] for note in seen] == ["u-1"]
+
+
+def test_an_item_in_flight_when_the_job_is_cancelled_is_not_failed_by_that() -> None:
+    world = World(limits={"workers": 2, "attempts": 1}, speed=1)
+
+    def plant(item: Word, ctx: Context) -> None:
+        world.records.ask_to_cancel(1)
+        ctx.stop.wait(10)
+        raise ItemError(Kind.NETWORK, "broken off because the run stops")
+
+    world.job.plant = plant
+    end = world.run()
+    assert end.state is State.CANCELLED
+    assert end.report is not None
+    assert end.report.failures == ()
+    assert end.report.counts.skipped == 10
+
+
+def test_a_run_that_lost_its_lease_says_nothing_of_an_error_either() -> None:
+    world = World()
+
+    def plant(ctx: Context) -> None:
+        lose_lease(world)
+        raise ItemError(Kind.NETWORK, "the upload failed")
+
+    world.job.plant_collect = plant
+    assert world.run().exit_code == 75
+    assert world.records.report(1) is None
+
+
+def test_outcomes_that_collect_does_not_take_are_accounted_for_all_the_same() -> None:
+    world = World(params={"count": 500})
+    world.job.collect = lambda outcomes, ctx: []  # type: ignore[method-assign]
+    end = world.run()
+    assert end.report is not None
+    assert end.report.counts.done == 500
+
+
+@pytest.mark.parametrize("keys", [["a", "b", "a"], ["a", ""]])
+def test_a_plan_with_a_key_twice_or_empty_fails_the_job(keys: list[str]) -> None:
+    world = World()
+    world.job.plan = lambda ctx: Plan([Entry(key, Word(text=key)) for key in keys])  # type: ignore[method-assign]
+    end = world.run()
+    assert end.state is State.FAILED
+    assert end.report is not None
+    assert "Keys must be unique" in (end.report.error or "")
+    assert not world.job.worked
 
 
 class Killed(BaseException):

@@ -120,14 +120,19 @@ def test_an_item_larger_than_all_of_ahead_bytes_still_runs() -> None:
 
 
 def test_a_stage_starts_when_the_one_before_has_ended() -> None:
-    order: list[int] = []
+    lock, flying, together = threading.Lock(), Counter[int](), set()
 
     def noting(entry: Entry[Any], attempt: int) -> tuple[Any, int]:
-        order.append(entry.stage)
+        with lock:
+            flying[entry.stage] += 1
+            together.add(tuple(sorted(stage for stage, count in flying.items() if count)))
+        threading.Event().wait(0.001)
+        with lock:
+            flying[entry.stage] -= 1
         return None, 1
 
-    run(entries(90, stages=3), noting)
-    assert order == sorted(order)
+    assert len(run(entries(92, stages=3), noting)[0]) == 92
+    assert together == {(0,), (1,), (2,)}
 
 
 def test_a_failure_skips_the_later_stages_only() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from batchlab.outcome import Failed, Outcome, Skipped
+from batchlab.outcome import Done, Failed, Outcome, Skipped
 from batchlab.records import JobRecords, outcomes_of
 from batchlab.report import Report
 
@@ -29,10 +29,27 @@ def item_lines(records: JobRecords, *, failed_only: bool) -> list[ItemLine]:
     status = records.status()
     report = records.report(status.generation) if status.ended else None
     if report is None or (report.items_omitted and not failed_only):
-        lines = list(_of_outcomes(outcomes_of(records, status.generation).values()))
+        outcomes = outcomes_of(records, status.generation)
+        if report is not None and not report.counts.skipped:
+            outcomes = _with_the_rest_done(records, status.generation, outcomes)
+        lines = list(_of_outcomes(outcomes.values()))
     else:
         lines = list(_of_report(report, failed_only=failed_only))
     return [line for line in lines if line.outcome == "failed"] if failed_only else lines
+
+
+def _with_the_rest_done(
+    records: JobRecords, generation: int, recorded: dict[str, Outcome]
+) -> dict[str, Outcome]:
+    """In the order of the plan: the ledger of a job that delivers as a whole has failures only, so the rest is done."""
+    planned: dict[str, Outcome] = {}
+    for line in (records.plan(generation) or {}).get("entries", []):
+        if "failed" in line:  # found while planning
+            failed = Failed.model_validate(line["failed"])
+            planned[failed.key] = failed
+        else:
+            planned[line["key"]] = Done(key=line["key"], size_bytes=line.get("size_bytes") or 0)
+    return {**planned, **recorded}
 
 
 def _of_report(report: Report, *, failed_only: bool) -> Iterable[ItemLine]:

@@ -228,3 +228,23 @@ def test_one_damaged_or_deleted_job_hides_no_other(batchlab: Command, store: Sto
     assert whole.id in ran.out
     assert damaged.id not in ran.out and f"{damaged.id} is left out: " in ran.err
     assert deleted.id not in ran.out + ran.err
+
+
+def test_the_items_of_a_large_job_that_delivers_as_a_whole_are_all_listed(
+    batchlab: Command, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batchlab.report.ITEMS_INLINE", 2)
+    job = make_job(store)
+    gone = Failed(key="3.jpg", kind=Kind.MISSING, message="gone")
+    entries = [{"key": "1.jpg", "item": {}, "size_bytes": 7}, {"key": "2.jpg", "item": {}}]
+    job.save_plan(1, {"facts": {}, "entries": [*entries, {"failed": gone.model_dump(mode="json")}]})
+    ledger = LedgerWriter(store, job.id, 1, "run-1")
+    ledger.record(MISSING)
+    ledger.close()
+    end_job(job, ONE, MISSING, gone)
+    body = json.loads(batchlab("items", job.id, "--json").out)
+    assert [(item["key"], item["outcome"]) for item in body] == [
+        ("1.jpg", "done"),
+        ("2.jpg", "failed"),
+        ("3.jpg", "failed"),
+    ]

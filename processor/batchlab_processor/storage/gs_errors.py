@@ -52,7 +52,7 @@ def status_of(error: BaseException) -> int:
 
 def of_status(status: int, place: str, said: str = "", retry_after: str = "") -> ItemError:
     """What a status of Cloud Storage means; `place` is free of secrets."""
-    seconds = float(retry_after) if retry_after.isdigit() else None
+    seconds = float(retry_after) if retry_after.isdecimal() else None
     if status in (404, 410):
         return ItemError(Kind.MISSING, f"{place} is not there.")
     if status == 401:

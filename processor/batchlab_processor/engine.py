@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,15 +17,14 @@ from batchlab.authority import Authority
 from batchlab.errors import BatchlabError
 from batchlab.kinds import ItemError, Kind
 from batchlab.lease import Lease, Waiting
-from batchlab.outcome import Done, Failed, Outcome, Skipped
+from batchlab.outcome import Failed, Outcome
 from batchlab.records import JobRecords
-from batchlab.report import Artifact, Environment, Figures, Report, Stopped, build_report
+from batchlab.report import Artifact, Environment, Report, Stopped, build_report
 from batchlab.status import State, exit_code
-from batchlab_processor import saved_plan
+from batchlab_processor import accounting, saved_plan
 from batchlab_processor.clock import Clock
 from batchlab_processor.context import RunContext, Services, no_passwords
 from batchlab_processor.display import Display, Quiet
-from batchlab_processor.environment import peak_rss_mib
 from batchlab_processor.errors import classify
 from batchlab_processor.interrupt import EXIT_INTERRUPTED, on_signal
 from batchlab_processor.job import Entry, JobType, Plan
@@ -169,25 +167,14 @@ class _Run:
             error = broken.message
         except Exception as cause:
             error = str(cause) if isinstance(cause, JobFailed) else classify(cause).message
-            expected = isinstance(cause, ItemError | JobFailed)
-            logger.log(
-                logging.WARNING if expected else logging.ERROR,
-                "The job stops: %s",
-                error,
-                exc_info=not expected,
-            )
+            if isinstance(cause, ItemError | JobFailed):
+                logger.warning("The job stops: %s", error)
+            else:
+                logger.exception("The job stops: %s", error)
         finally:
             self.context.clean_up()
             self.door.display.stop()
-        main = self.schedules.main
-        if (
-            stopped is None
-            and main is not None
-            and main.stopped
-            and main.stopped.reason is StopReason.DEADLINE
-        ):
-            stopped = "deadline"
-        return self._finish(artifacts, stopped, error)
+        return self._finish(artifacts, stopped or self._deadline_passed(), error)
 
     def _look_back(self) -> None:
         runs = self.records.runs(self.generation)
@@ -219,7 +206,7 @@ class _Run:
 
     def _work_and_collect(self) -> Sequence[Artifact]:
         entries = self.plan.entries
-        settled = self._settled(entries)
+        settled = accounting.settled(entries, self.ledger, self.job, self.context)
         self.progress.plan(entries, settled)
         rules = Rules(
             workers=self.limits.workers,
@@ -247,11 +234,18 @@ class _Run:
         self.ledger.close()
         if self.lease.lost.is_set():
             return self._leave(RunStopped(StopReason.LEASE_LOST, "Another run has taken over this job."))
+        main, now = self.schedules.main, self.door.clock.now()
         report = build_report(
             self.document,
-            self._outcomes(),
+            accounting.every_outcome(self.plan.entries, main.known() if main else {}),
             artifacts,
-            self._figures(),
+            accounting.figures(
+                self.progress,
+                main.waited_seconds if main else {},
+                self.history,
+                self.status.started_at or now,
+                now,
+            ),
             generation=self.generation,
             stopped=stopped,
             error=error,
@@ -288,22 +282,6 @@ class _Run:
         return End(self.status.state, self.door.paused_exit_code, message=message)
 
     # -- items ---------------------------------------------------------------------------------------------
-
-    def _settled(self, entries: Sequence[Entry[Any] | Failed]) -> dict[str, Outcome]:
-        """What needs no work any more: settled by the job type's word, or failed before."""
-        settled: dict[str, Outcome] = {}
-        for entry in entries:
-            if isinstance(entry, Failed):
-                continue
-            failed = self.ledger.failed(entry.key)
-            if failed is not None:
-                settled[entry.key] = failed
-                continue
-            result = self.job.settled(entry.key, entry.item, self.context)
-            if result is not None:
-                known = self.ledger.done(entry.key) or Done(key=entry.key)
-                settled[entry.key] = known.model_copy(update={"result": result})
-        return settled
 
     def _work(self, entry: Entry[Any], attempt: int) -> tuple[Any, int]:
         view = self.context.for_item(entry, attempt)
@@ -364,6 +342,10 @@ class _Run:
         left = self.status.started_at + self.limits.deadline - self.door.clock.now()
         return self.door.clock.monotonic() + left.total_seconds()
 
+    def _deadline_passed(self) -> Stopped | None:
+        stop = self.schedules.main.stopped if self.schedules.main is not None else None
+        return "deadline" if stop is not None and stop.reason is StopReason.DEADLINE else None
+
     # -- what others see -----------------------------------------------------------------------------------
 
     def _show(self) -> None:
@@ -389,34 +371,8 @@ class _Run:
                 logger.warning("The wish to cancel came too late: only the delivery was left.")
 
     def _advance(self, state: State, **changes: Any) -> None:
-        wanted = self.status.model_copy(update={"state": state, **changes})
-        self.status = self.records.save_status(wanted)
-
-    def _outcomes(self) -> list[Outcome]:
-        """One outcome for every key of the plan, in plan order."""
-        main = self.schedules.main
-        known = main.known() if main is not None else {}
-        return [
-            known.get(entry.key)
-            or (entry if isinstance(entry, Failed) else Skipped(key=entry.key, reason="not_started"))
-            for entry in self.plan.entries
-        ]
-
-    def _figures(self) -> Figures:
-        now = self.door.clock.now()
-        waited = Counter(self.progress.waited_seconds)
-        if self.schedules.main is not None:
-            waited.update(self.schedules.main.waited_seconds)
-        return Figures(
-            started_at=self.status.started_at or now,
-            ended_at=now,
-            peak_rss_mib=peak_rss_mib(),
-            downloaded_bytes=self.progress.downloaded_bytes,
-            uploaded_bytes=self.progress.uploaded_bytes,
-            run_seconds=self.progress.elapsed_seconds,
-            waited_seconds={
-                reason: round(seconds, 1) for reason, seconds in waited.items() if seconds >= 0.05
-            },
-            runs=self.history.runs + 1,
-            interrupted=self.history.runs,
-        )
+        standing = self.records.save_status(self.status.model_copy(update={"state": state, **changes}))
+        if standing.generation == self.generation:
+            self.status = standing
+        else:  # the job was retried, so somebody else has ended this generation
+            self.lease.lost.set()

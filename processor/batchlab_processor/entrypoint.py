@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic import ValidationError
+
 from batchlab.authority import Authority
 from batchlab.document import JobDocument, load_document
 from batchlab.errors import DocumentError, NotFound, ServiceError
 from batchlab.ids import id_from_batch_job, id_from_bits, is_id, new_id
 from batchlab.kinds import ItemError, Kind
+from batchlab.problems import problems_of
 from batchlab.reading import LARGEST_BYTES, read_text
 from batchlab.records import JobRecords, submit_locally
 from batchlab.render import render
@@ -54,6 +57,11 @@ def run(call: Call) -> int:
     store = open_store(settings.store, settings=settings)
     records, authority = accept(call, store)
     document = records.document()
+    job = registry.job_type(document.type)
+    try:
+        job.params.model_validate(document.params)
+    except ValidationError as error:  # accepted by another version than this one
+        raise DocumentError(problems_of(error, job.params, root="params")) from None
     door = engine.Door(
         storage=open_storage(settings, authority),
         authority=authority,
@@ -68,7 +76,7 @@ def run(call: Call) -> int:
         paused_exit_code=0 if settings.in_batch else EXIT_INTERRUPTED,
         environment=describe(settings),
     )
-    end = engine.run(records, registry.job_type(document.type), door)
+    end = engine.run(records, job, door)
     _tell(end, call)
     return 0 if settings.in_batch and end.state is State.PARTIAL else end.exit_code
 

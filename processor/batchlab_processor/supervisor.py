@@ -37,6 +37,9 @@ def supervise(arguments: list[str]) -> int:
         run = new_run()
         kills_before = oom_kills()
         environment = {**os.environ, PARENT: str(os.getpid()), RUN: run, CRASHED: crashed}
+        environment.setdefault(
+            "PYTHONUTF8", "1"
+        )  # file names are UTF-8 whatever the locale of a cron job says
         child = subprocess.Popen([sys.executable, "-m", "batchlab_processor", *arguments], env=environment)
         code = signals.wait(child)
         if code >= 0:

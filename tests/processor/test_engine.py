@@ -720,6 +720,24 @@ def test_a_plan_with_a_key_twice_or_empty_fails_the_job(keys: list[str]) -> None
     assert not world.job.worked
 
 
+def test_a_run_whose_job_was_retried_meanwhile_leaves_the_new_generation_alone() -> None:
+    world = World()
+
+    def plant(ctx: Context) -> None:
+        for state in (State.PARTIAL, None):
+            if state is None:
+                world.records.start_retry()
+            else:
+                world.records.save_status(world.records.status().model_copy(update={"state": state}))
+        time.sleep(0.1)
+
+    world.job.plant_collect = plant
+    assert world.run().exit_code == 75
+    status = world.records.status()
+    assert (status.generation, status.state) == (2, State.QUEUED)
+    assert world.records.report(1) is None
+
+
 class Killed(BaseException):
     """A kill -9 as seen from inside: nothing after it runs, not even the store's writes."""
 

@@ -206,7 +206,7 @@ def test_a_full_disk_is_a_service_error_and_leaves_nothing(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(ServiceError, match="No space left on device. Free some"):
+    with pytest.raises(ServiceError, match=r"No space left on device\. Free some"):
         store.create("a.json", {})
     monkeypatch.undo()
     assert list(store.names("")) == []

@@ -137,6 +137,24 @@ class Authority:
             raise ItemError(Kind.VALIDATION, f"type: {name} is not allowed. Add it to BATCHLAB_JOB_TYPES.")
         return name
 
+    def refusals(
+        self, *, job_type: str | None = None, sources: Iterable[str] = (), outputs: Iterable[str] = ()
+    ) -> list[str]:
+        """Why a job may not run, a line for each thing that is not allowed; [] when it may."""
+        types = () if job_type is None else (job_type,)
+        lines = []
+        for check, texts in (
+            (self.check_type, types),
+            (self.check_source, sources),
+            (self.check_output, outputs),
+        ):
+            for text in texts:
+                try:
+                    check(text)
+                except ItemError as refused:
+                    lines.append(refused.message)
+        return lines
+
     def allows_local(self, url: str) -> bool:
         """Whether this https:// or http:// URL may lead to this machine itself: its host is listed by name."""
         return self.allow_local and self._hosts.admit(locate(url), by_name=True)

@@ -97,16 +97,11 @@ def accept(call: Call, store: Store) -> tuple[JobRecords, Authority]:
         document = _read(call)
         authority = Authority.of_settings(settings, store_url=store.url)
         records = JobRecords(store, document.id)
-    try:
-        if job:  # the self-test that a bare submit runs is ours
-            authority.check_type(document.type)
-        prefix = (
-            document.output if not authority.exact_target else None
-        )  # an exact key is checked when written
-        if prefix is not None:
-            authority.check_output(prefix)
-    except ItemError as refused:
-        raise DocumentError(refused.message) from None
+    # The self-test that a bare submit runs is ours; an exact key is checked when it is written.
+    outputs = () if document.output is None or authority.exact_target else (document.output,)
+    refused = authority.refusals(job_type=document.type if job else None, outputs=outputs)
+    if refused:
+        raise DocumentError(refused)
     if not known:
         records = submit_locally(store, document)
     return records, authority

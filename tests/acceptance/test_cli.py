@@ -305,6 +305,7 @@ def test_jobs_may_be_kept_in_a_bucket(
     refused = batchlab("run", "job.json", **settings)
     assert refused.returncode == 2
     assert "BATCHLAB_OUTPUT_ROOTS" in refused.stderr
+    assert "BATCHLAB_JOB_TYPES" in refused.stderr
 
     settings |= {
         "BATCHLAB_JOB_TYPES": "zip-export",

@@ -121,14 +121,15 @@ def _grant(job: Job, settings: Settings, *, overwrite: bool) -> Authority:
             if _grants(settings)
             else Authority.of_settings(settings)
         )
-        if not _grants(settings):
-            grant.check_type(job.document.type)  # the processor would refuse it when the job is in the store
-        for url in job.named_on_command_line:
-            grant.check_source(url)
-        for url in job.outputs:
-            grant.check_output(url)
     except ItemError as error:
         raise UsageError(error.message) from None
+    refused = grant.refusals(
+        job_type=job.document.type,  # the processor would refuse it when the job is in the store
+        sources=job.named_on_command_line,
+        outputs=job.outputs,
+    )
+    if refused:
+        raise UsageError("\n".join(refused))
     return grant
 
 

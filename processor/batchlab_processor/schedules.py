@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +18,13 @@ from batchlab_processor.schedule import Rules, RunStopped, Schedule, StopReason
 
 A = TypeVar("A")
 B = TypeVar("B")
+
+
+PLANNING_SECONDS = (
+    5.0  # nothing is planned yet, so there are no bars: a line now and then tells that it goes on
+)
+
+logger = logging.getLogger("batchlab")
 
 
 class Schedules:
@@ -66,7 +74,11 @@ class Schedules:
         rules = Rules(self._limits.workers, ahead_bytes=self._limits.ahead_bytes, ordered=True)
         schedule = self._new(entries, rules, self._pace)
         with self.pool(schedule, lambda entry, attempt: (function(entry.item), 0)) as pool:
-            for item, outcome in zip(listed, pool.outcomes(), strict=True):
+            said = self._clock.monotonic()
+            for number, (item, outcome) in enumerate(zip(listed, pool.outcomes(), strict=True), start=1):
+                if self.main is None and self._clock.monotonic() - said >= PLANNING_SECONDS:
+                    said = self._clock.monotonic()
+                    logger.info("Planning: looked at %s of %s.", f"{number:,}", f"{len(listed):,}")
                 assert not isinstance(outcome, Skipped)  # neither deadline nor stages here
                 yield item, outcome.result if isinstance(outcome, Done) else outcome
 

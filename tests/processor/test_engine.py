@@ -618,6 +618,16 @@ def test_map_lends_workers_and_attempts_and_gives_failures_as_results() -> None:
     ]  # fmt: skip
 
 
+def test_a_long_planning_says_now_and_then_how_far_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    world = World(limits={"workers": 1}, speed=1000)
+    world.job.plant_plan = lambda ctx: list(ctx.map(lambda _: world.clock.sleep(1), range(30)))
+    with caplog.at_level("INFO", logger="batchlab"):
+        assert world.run().state is State.SUCCEEDED
+    said = [record.getMessage() for record in caplog.records if "Planning" in record.getMessage()]
+    assert 1 <= len(said) <= 8
+    assert all(line.endswith(" of 30.") for line in said)
+
+
 def test_twenty_refused_probes_in_a_row_stop_the_job_while_it_plans() -> None:
     world = World()
 

@@ -47,7 +47,7 @@ class Measured:
     size_bytes: int  # of the archive
     wall_seconds: float
     cpu_seconds: float  # user and system of the whole process tree, start included
-    peak_rss_mib: float  # of the largest process
+    peak_rss_mib: float  # of the largest process; never less than this process has itself
 
     @property
     def cpu_seconds_per_gb(self) -> float:
@@ -149,6 +149,7 @@ def main() -> None:
             table([("ours", [exports.ours(options.to) for _ in range(options.runs)])])
         else:
             compare(exports, [peer for peer in PEERS if peer.name in (options.peers or NAMES)], options.pairs)
+        print(f"\nLoad after: {os.getloadavg()[0]:.1f}.")
 
 
 def compare(exports: Exports, peers: Sequence[Peer], pairs: int) -> None:

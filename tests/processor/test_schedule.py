@@ -353,7 +353,7 @@ def test_the_time_that_workers_wait_on_limits_is_counted_by_reason() -> None:
     schedule = Schedule(entries(10), Rules(1, 1 << 20), clock, Pace(starts_per_second=1))
     with Pool(schedule, fine, workers=1, attempts=1, clock=clock, stop=threading.Event()) as pool:
         assert len(list(pool.outcomes())) == 10
-    assert 8.5 <= schedule.waited_seconds["pace"] <= 60
+    assert schedule.waited_seconds["pace"] >= 8.5  # nine intervals of a second, less what starting took
     assert set(schedule.waited_seconds) == {"pace"}
 
 

@@ -9,6 +9,7 @@ from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
 from batchlab.kinds import ItemError, Kind
 from batchlab.redact import shown
+from batchlab_processor.storage.statuses import kind_of_status, retry_after_seconds
 
 # Everything that the libraries raise for what happens outside of this process
 FAULTS = (GoogleAPICallError, RetryError, InvalidResponse, DataCorruption, auth.GoogleAuthError, OSError)
@@ -52,17 +53,11 @@ def status_of(error: BaseException) -> int:
 
 def of_status(status: int, place: str, said: str = "", retry_after: str = "") -> ItemError:
     """What a status of Cloud Storage means; `place` is free of secrets."""
-    seconds = float(retry_after) if retry_after.isdecimal() else None
-    if status in (404, 410):
-        return ItemError(Kind.MISSING, f"{place} is not there.")
-    if status == 401:
-        return ItemError(Kind.AUTH, f"{place}: not signed in. {ACCOUNT_CURE}")
-    if status == 403:
-        return ItemError(Kind.AUTH, f"{place}: the account may not do this. {ACCOUNT_CURE}")
-    if status == 412:
-        return ItemError(Kind.CHANGED, f"{place} is not the object it was.")
-    if status == 429:
-        return ItemError(Kind.RATE_LIMIT, f"{place}: too many requests.", retry_after_seconds=seconds)
-    if status >= 500 or status in (408, 409):
-        return ItemError(Kind.API_ERROR, f"{place}: status {status}. {said}", retry_after_seconds=seconds)
-    return ItemError(Kind.VALIDATION, f"{place}: status {status}. {said}")
+    kind = kind_of_status(status)
+    text = {
+        Kind.MISSING: f"{place} is not there.",
+        Kind.AUTH: f"{place}: {'not signed in' if status == 401 else 'the account may not do this'}. {ACCOUNT_CURE}",
+        Kind.CHANGED: f"{place} is not the object it was.",
+        Kind.RATE_LIMIT: f"{place}: too many requests.",
+    }.get(kind, f"{place}: status {status}. {said}")
+    return ItemError(kind, text, retry_after_seconds=retry_after_seconds(retry_after))

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from pathlib import PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from batchlab.answers import Answer
 from batchlab.kinds import ItemError, Kind
 from batchlab.redact import shown
+from batchlab_processor.storage.statuses import kind_of_status, retry_after_seconds
 
-LONGEST_WAIT_SECONDS = 3600.0  # a source that asks for more would stop the whole pool for it
 _SAID_BYTES = 4096  # of a refusal's body
 _EXPIRED = re.compile(
     rb"request has expired|expiredtoken|signature (?:has )?expired|accessdenied.*expired", re.I | re.S
 )
+_WORDS = {
+    Kind.MISSING: "it is not there",
+    Kind.AUTH: "access refused",
+    Kind.CHANGED: "it is not the file it was",
+    Kind.RATE_LIMIT: "too many requests",
+    Kind.VALIDATION: "the request was not understood. Check the URL",
+}
 _PAGES = (".html", ".htm", ".xhtml")
 _PICTURES = "jpg jpeg jpe png gif webp heic heif avif tif tiff bmp psd dng cr2 cr3 nef arw orf rw2 raf"
 _NEVER_TEXT = frozenset(
@@ -31,32 +37,15 @@ def status_error(url: str, answer: Answer, now: datetime) -> ItemError:
     what = f"{shown(url)} answered {status}"
     if answer.url != url and shown(answer.url) != shown(url):
         what += f" (redirected to {shown(answer.url)})"
-    if status in (404, 410):
-        return ItemError(Kind.MISSING, f"{what}: it is not there.")
-    if status in (400, 401, 403):  # Google answers 400 to an expired link, S3 403
-        if any(_has_expired(link, now) for link in (url, answer.url)) or _EXPIRED.search(_said(answer)):
-            return ItemError(Kind.EXPIRED_URL, f"{what}: the link has expired.")
-        if status != 400:
-            return ItemError(Kind.AUTH, f"{what}: access refused.")
+    may_have_expired = status in (400, 401, 403)  # Google answers 400 to an expired link, S3 403
+    if may_have_expired and (
+        any(_has_expired(link, now) for link in (url, answer.url)) or _EXPIRED.search(_said(answer))
+    ):
+        return ItemError(Kind.EXPIRED_URL, f"{what}: the link has expired.")
+    kind = kind_of_status(status)
     wait = retry_after_seconds(answer.headers.get("Retry-After", ""), now)
-    if status == 429:
-        return ItemError(Kind.RATE_LIMIT, f"{what}: too many requests.", retry_after_seconds=wait)
-    if status in (408, 409, 425) or status >= 500:
-        return ItemError(Kind.API_ERROR, f"{what}.", retry_after_seconds=wait)
-    return ItemError(Kind.VALIDATION, f"{what}: the request was not understood. Check the URL.")
-
-
-def retry_after_seconds(text: str, now: datetime) -> float | None:
-    """Seconds that a Retry-After header asks for, 0 to an hour; None when it says nothing."""
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text[:9]), LONGEST_WAIT_SECONDS)
-    try:
-        until = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    until = until if until.tzinfo else until.replace(tzinfo=UTC)
-    return min(max(0.0, (until - now).total_seconds()), LONGEST_WAIT_SECONDS)
+    words = f": {_WORDS[kind]}" if kind in _WORDS else ""
+    return ItemError(kind, f"{what}{words}.", retry_after_seconds=wait)
 
 
 def refuse_page(url: str, content_type: str | None, head: bytes) -> None:

@@ -6,6 +6,7 @@ from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
 from batchlab.kinds import ItemError, Kind
+from batchlab_processor.storage.statuses import kind_of_status, retry_after_seconds
 
 _KINDS: dict[str, Kind] = {
     "NoSuchKey": Kind.MISSING,
@@ -80,7 +81,7 @@ def status_of(error: boto.ClientError) -> int:
 def _answered(error: boto.ClientError) -> ItemError:
     code, status = code_of(error), status_of(error)
     said = error.response.get("Error", {}).get("Message", "") or code or f"status {status}"
-    kind = _KINDS.get(code) or _kind_of_status(status)
+    kind = _KINDS.get(code) or kind_of_status(status)
     if code == "400" and error.operation_name.startswith("Head"):
         kind = Kind.EXPIRED_CREDENTIALS  # the answer to a HEAD has no words; with an expired token it is this
     cure = _CURES.get(code, "")
@@ -88,26 +89,9 @@ def _answered(error: boto.ClientError) -> ItemError:
     return ItemError(kind, text, retry_after_seconds=_retry_after(error))
 
 
-def _kind_of_status(status: int) -> Kind:
-    if status in (404, 410):
-        return Kind.MISSING
-    if status in (401, 403):
-        return Kind.AUTH
-    if status == 429:
-        return Kind.RATE_LIMIT
-    if status == 412:
-        return Kind.CHANGED
-    if status >= 500 or status in (0, 408, 409, 425):
-        return Kind.API_ERROR
-    return Kind.VALIDATION
-
-
 def _retry_after(error: boto.ClientError) -> float | None:
     headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    try:
-        return max(0.0, float(headers["retry-after"]))
-    except (KeyError, ValueError):
-        return None
+    return retry_after_seconds(headers.get("retry-after", ""))
 
 
 _UNANSWERED: tuple[tuple[tuple[type[Exception], ...], Kind, str], ...] = (

@@ -14,7 +14,7 @@ from batchlab.guard import Guard
 from batchlab.kinds import ItemError, Kind
 from batchlab_processor.storage.base import WriteOptions
 from batchlab_processor.storage.http import HttpScheme
-from batchlab_processor.storage.http_status import retry_after_seconds
+from batchlab_processor.storage.statuses import retry_after_seconds
 from tests.sources import Source, hostile_source, photo, redirect_path
 
 NOW = datetime(2025, 6, 10, 15, 0, tzinfo=UTC)

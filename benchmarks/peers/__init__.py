@@ -47,6 +47,8 @@ def install() -> None:
     environment = {**os.environ, "UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1", "NODE_USE_SYSTEM_CA": "1"}
     environment["PATH"] = f"{_TOOLS}{os.pathsep}{os.environ['PATH']}"
     environment.pop("VIRTUAL_ENV", None)
+    if not any(name in environment for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL")):
+        environment.update(_index_of_pip())
     node, python = INSTALLED / "node", INSTALLED / "python"
     if not _is_made_from(node, HERE / "package-lock.json"):
         print("installing the peers of Node ...", file=sys.stderr)
@@ -66,6 +68,16 @@ def install() -> None:
         ):
             subprocess.run([str(_TOOLS / "uv"), "--quiet", *words], env=environment, check=True)
         shutil.copy(lock, python / "stamp")
+
+
+def _index_of_pip() -> dict[str, str]:
+    """pip's index is uv's too, as in scripts/setup; nothing when pip has none of its own."""
+    index = os.environ.get("PIP_INDEX_URL", "")
+    pip = HERE.parent.parent / ".tools" / "bin" / "python"
+    if not index and pip.exists():
+        asked = [str(pip), "-m", "pip", "--disable-pip-version-check", "config", "get", "global.index-url"]
+        index = subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+    return {"UV_DEFAULT_INDEX": index} if index else {}
 
 
 def _is_made_from(folder: Path, lock: Path) -> bool:

@@ -9,6 +9,7 @@ import io
 import os
 import random
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,18 +34,43 @@ def requests_when_killed() -> list[int]:
     return [int(step * number + chance.uniform(0, step)) % 440 + 5 for number in range(KILLS)]
 
 
+class Gate:
+    """Holds the source's answers from a request on, so that no run ends before it is killed."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._answer = source.behaviours["photo"]
+        self._from = 0
+        self._open = threading.Event()
+        self._open.set()
+        source.add("photo", self._hold)
+
+    def close_after(self, requests: int) -> None:
+        self._from = requests
+        self._open.clear()
+
+    def open(self) -> None:
+        self._open.set()
+
+    def _hold(self, to: Any) -> None:
+        if len(self._source.requests) > self._from:
+            self._open.wait(60)
+        self._answer(to)
+
+
 def kill_and_resume(wedding: Wedding, source: Source, job: str, log: Path, look: Callable[[], None]) -> None:
     """Kills the run again and again; every next one goes on with the same job."""
+    gate = Gate(source)
     for wanted in requests_when_killed():
-        before = len(source.requests)
+        reached = len(source.requests) + wanted
+        gate.close_after(reached)
         with log.open("ab") as errors, wedding.start(job, errors) as process:
-            while len(source.requests) - before < wanted and process.poll() is None:
+            while len(source.requests) < reached and process.poll() is None:
                 time.sleep(0.002)
-            if process.poll() is not None:  # a busy machine: it was done before we looked
-                print(f"ended before the kill at request {wanted}")
-                return
+            assert process.poll() is None, "the run ended before it was killed"
             process.kill()
             process.wait()
+        gate.open()
         look()
 
 

@@ -1,0 +1,104 @@
+"""batchlab_infra.settings"""
+
+from __future__ import annotations
+
+import pytest
+
+from batchlab.errors import UsageError
+from batchlab_infra.machines import machine
+from batchlab_infra.settings import StackSettings, read
+
+DIGEST = "sha256:" + "a" * 64
+
+
+def refused(**values: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        read(values, {})
+    return caught.value.message
+
+
+def test_the_defaults_are_complete_and_need_no_environment() -> None:
+    assert read({}, {}) == StackSettings()
+
+
+def test_a_setting_comes_from_the_context_before_the_environment() -> None:
+    environment = {
+        "BATCHLAB_STACK_NAME": "weddings",
+        "BATCHLAB_STACK_MAX_VCPUS": "200",
+        "AWS_REGION": "eu-west-1",
+    }
+    settings = read({"name": "galleries"}, environment)
+    assert (settings.name, settings.max_vcpus, settings.region) == ("galleries", 200, "eu-west-1")
+
+
+def test_lists_are_written_with_commas_or_spaces() -> None:
+    settings = read({}, {"BATCHLAB_STACK_INSTANCE_TYPES": "c5n.large, m5n.large c5n.xlarge"})
+    assert settings.instance_types == ("c5n.large", "m5n.large", "c5n.xlarge")
+
+
+def test_a_misspelt_setting_stops_the_synth_and_the_right_spelling_is_named() -> None:
+    with pytest.raises(
+        UsageError, match=r"BATCHLAB_STACK_MAX_VCPU is no setting .* BATCHLAB_STACK_MAX_VCPUS\?"
+    ):
+        read({}, {"BATCHLAB_STACK_MAX_VCPU": "200"})
+
+
+def test_all_that_is_wrong_is_said_at_once_with_the_variable_to_set() -> None:
+    said = refused(zones="9", attempts="11")
+    assert "zones (BATCHLAB_STACK_ZONES)" in said
+    assert "attempts (BATCHLAB_STACK_ATTEMPTS)" in said
+
+
+@pytest.mark.parametrize("image", [DIGEST, f"123456789012.dkr.ecr.us-east-1.amazonaws.com/batchlab@{DIGEST}"])
+def test_an_image_with_its_digest_is_taken(image: str) -> None:
+    assert read({"image": image}, {}).image == image
+
+
+@pytest.mark.parametrize("image", ["batchlab:latest", "batchlab", "sha256:abc", f"batchlab:1@{DIGEST}x"])
+def test_an_unpinned_image_is_refused_unless_told(image: str) -> None:
+    assert "is not pinned" in refused(image=image)
+    assert read({"image": image, "allow_unpinned_image": "true"}, {}).image == image
+
+
+def test_memory_that_fits_a_listed_machine_not_at_all_is_refused_with_the_cure() -> None:
+    said = refused(memory_mib="5200", instance_types="c5n.large m5n.large")
+    assert said == (
+        "2 vCPUs and 5200 MiB do not fit c5n.large (2 vCPUs, 4838 MiB usable); such a job would wait for ever. "
+        "Ask for at most 2 vCPUs and 4838 MiB, or leave small types out of instance_types."
+    )
+
+
+@pytest.mark.parametrize("name", StackSettings().instance_types)
+def test_the_container_fits_every_listed_machine_and_fills_its_processors(name: str) -> None:
+    settings = StackSettings()
+    found = machine(name)
+    assert found.holds(settings.vcpus, settings.memory_mib) == found.vcpus // settings.vcpus >= 1
+
+
+def test_four_gibibytes_would_fit_no_machine_of_four() -> None:
+    assert machine("c6in.large").holds(2, 4096) == 0
+
+
+def test_an_unknown_machine_is_named_with_the_known_ones() -> None:
+    assert "c5n.lorge is no instance type known here" in refused(instance_types="c5n.lorge")
+
+
+def test_what_jobs_may_touch_is_checked_as_the_container_will() -> None:
+    assert "file:// is never a source" in refused(source_roots="file:///etc")
+    settings = read({}, {"BATCHLAB_SOURCE_ROOTS": "s3://gallery/photos", "BATCHLAB_JOB_TYPES": "zip-export"})
+    assert settings.runtime().source_roots == ("s3://gallery/photos",)
+    assert settings.runtime().job_types == ("zip-export", "self-test")
+
+
+def test_a_network_of_ones_own_needs_its_subnets() -> None:
+    assert "needs vpc_id and subnet_ids" in refused(network="existing", vpc_id="vpc-0123")
+    assert "are for network existing" in refused(vpc_id="vpc-0123")
+
+
+def test_a_budget_needs_somebody_to_tell() -> None:
+    assert "alarm_email" in refused(monthly_budget_usd="50")
+
+
+@pytest.mark.parametrize("name", ["Batchlab", "1lab", "a" * 31, "lab-", "my lab"])
+def test_a_name_that_aws_would_refuse_is_refused_here(name: str) -> None:
+    assert "BATCHLAB_STACK_NAME" in refused(name=name)

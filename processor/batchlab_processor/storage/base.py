@@ -24,6 +24,7 @@ class Probed:
     content_type: str | None = None
     crc32: int | None = None  # of the whole object, when the server knows it
     ranges: bool = False  # whether part of it can be read
+    metadata: Mapping[str, str] | None = None  # what its writer said of it; None: none is kept there
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class WriteOptions:
     content_type: str = "application/octet-stream"
     metadata: Mapping[str, str] = field(default_factory=dict)
     overwrite: bool = False
+    replaces: str | None = None  # validator of the one object that may be replaced; another raises changed
     expected_bytes: int | None = None  # an upper bound, to choose the size of equal parts; None: unknown
     on_upload: Callable[[str], None] | None = None  # told a multipart upload's id before its first part
 

@@ -6,13 +6,16 @@ draft that can be locked belongs to a dead writer; on one machine that needs no 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import re
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
+_ATTRIBUTE = "user.batchlab."
 _NAME = re.compile(rb"\.batchlab-[0-9a-f]{16}\.part")
 # What file systems without hard links answer to link(): FAT and exFAT EPERM, some FUSE ENOSYS or EOPNOTSUPP
 _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK)
@@ -44,6 +47,14 @@ class Draft:
                 done += os.write(self._file, left[done:])
             return done
 
+    def describe(self, metadata: Mapping[str, str]) -> None:
+        """Writes extended attributes where the file system keeps them; elsewhere nothing."""
+        for name, value in metadata.items():
+            if not hasattr(os, "setxattr"):  # macOS
+                return
+            with contextlib.suppress(OSError):
+                os.setxattr(self._file, f"{_ATTRIBUTE}{name}", value.encode())
+
     def publish(self, target: str, *, overwrite: bool) -> os.stat_result:
         """Makes the file visible at `target`; raises FileExistsError when one is there and must not."""
         os.fsync(self._file)
@@ -63,6 +74,19 @@ class Draft:
         finally:
             os.close(self._file)
             self._file = -1
+
+
+def read_metadata(file: int) -> dict[str, str] | None:
+    """What `Draft.describe` wrote; None where the file system keeps none."""
+    if not hasattr(os, "listxattr"):
+        return None
+    try:
+        names = [name for name in os.listxattr(file) if name.startswith(_ATTRIBUTE)]
+        return {
+            name.removeprefix(_ATTRIBUTE): os.getxattr(file, name).decode(errors="replace") for name in names
+        }
+    except OSError:
+        return None
 
 
 def sweep(folder: str) -> int:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _CONNECTIONS = 32  # as many as workers may want at once
 _TIMEOUTS_SECONDS = (10, 60)  # to connect, and between two pieces
 _LONGEST_SIGNED = timedelta(days=7)  # Source: Cloud Storage documentation, "V4 signing process"
+_META = "x-goog-meta-"
 _CONTENT_RANGE = re.compile(r"bytes \d+-\d+/(\d+)")
 _CRC32C = re.compile(r"crc32c=([A-Za-z0-9+/]{6}==)")
 
@@ -198,6 +199,7 @@ class FirebaseScheme:
             modified=blob.updated.astimezone(UTC) if blob.updated else None,
             content_type=blob.content_type,
             ranges=True,
+            metadata=blob.metadata or {},
         )
 
 
@@ -235,6 +237,11 @@ def _of_headers(url: str, answer: requests.Response, head: bytes) -> Probed:
         head=head,
         content_type=headers.get("Content-Type"),
         ranges=True,
+        metadata={
+            name.lower().removeprefix(_META): value
+            for name, value in headers.items()
+            if name.lower().startswith(_META)
+        },
     )
 
 

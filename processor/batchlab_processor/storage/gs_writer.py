@@ -48,6 +48,8 @@ class ObjectWriter:
         self._blob = bucket.blob(name)
         self._blob.metadata = {**options.metadata, WORD: self._word}
         self._condition: dict[str, Any] = {} if options.overwrite else {"if_generation_match": 0}
+        if options.replaces is not None:
+            self._condition = {"if_generation_match": int(options.replaces)}
         self._begun = bytearray()  # what came while it may still be one chunk
         self._upload: Any = None
         self._checksum = Checksum()
@@ -101,7 +103,9 @@ class ObjectWriter:
 
     def _begin(self) -> None:
         try:
-            if self._condition and self._blob.exists():  # before gigabytes are sent for nothing
+            if (
+                self._condition.get("if_generation_match") == 0 and self._blob.exists()
+            ):  # before gigabytes are sent for nothing
                 raise exists_already(self._url)
             self._upload = self._blob.open(
                 "wb",
@@ -124,4 +128,6 @@ class ObjectWriter:
         return (self._blob.metadata or {}).get(WORD) == self._word
 
     def _refused(self, error: BaseException) -> ItemError:
-        return exists_already(self._url) if status_of(error) == 412 else kind_of(error, self._url)
+        if status_of(error) == 412 and self._options.replaces is None:
+            return exists_already(self._url)
+        return kind_of(error, self._url)

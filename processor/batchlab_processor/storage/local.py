@@ -9,6 +9,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
@@ -16,7 +17,7 @@ from urllib.parse import unquote_to_bytes
 from batchlab.kinds import ItemError, Kind
 from batchlab.redact import shown
 from batchlab_processor.storage.base import Listed, Probed, Reader, WriteOptions, Writer, Written
-from batchlab_processor.storage.draft import Draft, is_draft, sweep
+from batchlab_processor.storage.draft import Draft, is_draft, read_metadata, sweep
 from batchlab_processor.storage.names import exists_already, quoted
 from batchlab_processor.storage.streams import HEAD_BYTES, StreamReader, cut
 
@@ -30,7 +31,8 @@ class LocalScheme:
 
     def probe(self, url: str) -> Probed:
         with _opened(url) as (file, status):
-            return _probed(url, status, os.pread(file, HEAD_BYTES, 0))
+            probed = _probed(url, status, os.pread(file, HEAD_BYTES, 0))
+            return replace(probed, metadata=read_metadata(file))
 
     @contextmanager
     def open(
@@ -125,16 +127,22 @@ class _LocalWriter:
         self.committed = False
         self._url = url
         self._target = target
-        self._overwrite = options.overwrite
+        self._options = options
 
     def write(self, data: bytes | memoryview) -> int:
         with _in_our_words(self._url):
             return self.draft.write(data)
 
     def commit(self) -> Written:
+        options = self._options
         with _in_our_words(self._url):
+            if options.metadata:
+                self.draft.describe(options.metadata)
+            if options.replaces is not None and _validator(Path(self._target).stat()) != options.replaces:
+                raise _changed(self._url)
+            overwrite = options.overwrite or options.replaces is not None
             try:
-                status = self.draft.publish(self._target, overwrite=self._overwrite)
+                status = self.draft.publish(self._target, overwrite=overwrite)
             except FileExistsError as error:
                 raise exists_already(self._url) from error
         self.committed = True

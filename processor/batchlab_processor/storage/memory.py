@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,6 +23,7 @@ class _Object:
     etag: str
     modified: datetime
     content_type: str
+    metadata: Mapping[str, str]
 
 
 _buckets: dict[str, dict[str, _Object]] = {}
@@ -85,11 +86,15 @@ class _MemoryWriter:
     def commit(self) -> Written:
         data = bytes(self._data)
         etag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
-        stored = _Object(data, etag, datetime.now(UTC), self._options.content_type)
+        options = self._options
+        stored = _Object(data, etag, datetime.now(UTC), options.content_type, dict(options.metadata))
         name, key = split_url(self._url)
         with _lock:
             bucket = _buckets.setdefault(name, {})
-            if key in bucket and not self._options.overwrite:
+            if options.replaces is not None:
+                if key not in bucket or bucket[key].etag != options.replaces:
+                    raise ItemError(Kind.CHANGED, f"{shown(self._url)} is not the object it was.")
+            elif key in bucket and not options.overwrite:
                 raise exists_already(self._url)
             bucket[key] = stored
         return Written(self._url, len(data), etag)
@@ -113,5 +118,6 @@ def _probed(url: str, stored: _Object) -> Probed:
         head=stored.data[:HEAD_BYTES],
         content_type=stored.content_type,
         crc32=zlib.crc32(stored.data),
+        metadata=stored.metadata,
         ranges=True,
     )

@@ -80,6 +80,8 @@ class MultipartWriter:
         self._word = secrets.token_hex(16)
         self._part_bytes = part_bytes(options.expected_bytes)
         self._condition: dict[str, Any] = {} if options.overwrite else {"IfNoneMatch": "*"}
+        if options.replaces is not None:
+            self._condition = {"IfMatch": options.replaces}
         self._most_buffers = parts_in_flight + 1
         self._pool = ThreadPoolExecutor(parts_in_flight, thread_name_prefix="upload")
         self._stop = threading.Event()  # nothing is tried again
@@ -171,7 +173,9 @@ class MultipartWriter:
             done.result()
 
     def _begin(self) -> None:
-        if not self._options.overwrite and self._seen() is not None:  # before gigabytes are sent for nothing
+        if (
+            "IfNoneMatch" in self._condition and self._seen() is not None
+        ):  # before gigabytes are sent for nothing
             raise exists_already(self._url)
         answer = self._patiently(
             lambda: self._client.create_multipart_upload(**self._place, **self._description())
@@ -212,6 +216,8 @@ class MultipartWriter:
                     seen = self._seen()
                     if seen is not None and seen.get("Metadata", {}).get(WORD) == self._word:
                         return str(seen["ETag"])  # only the answer was lost
+                if found.kind is Kind.CHANGED and self._options.replaces is not None:
+                    raise found from error
                 if found.kind is Kind.CHANGED:
                     raise exists_already(self._url) from error
                 delay = next(delays, None)

@@ -219,6 +219,7 @@ def _described(url: str, answer: Any, head: bytes) -> Probed:
         content_type=answer.get("ContentType"),
         crc32=_crc32(answer),
         ranges=True,
+        metadata=answer.get("Metadata", {}),
     )
 
 

@@ -200,6 +200,26 @@ def test_an_object_that_exists_is_replaced_when_asked(place: Place) -> None:
     assert place.get("new") == b"third"
 
 
+def test_what_a_writer_says_of_an_object_is_known_from_its_probe(place: Place) -> None:
+    url = place.put("a", TEN, metadata={"batchlab-type": "contact-sheets"})
+    said = place.scheme.probe(url).metadata
+    assert said is not None
+    assert said["batchlab-type"] == "contact-sheets"
+    assert "batchlab-type" not in (place.scheme.probe(place.put("b", TEN)).metadata or {})
+
+
+def test_one_version_of_an_object_is_replaced_and_no_other(place: Place) -> None:
+    url = place.put("a", b"first, and longer")
+    first = place.scheme.probe(url).validator
+    place.put("a", b"second", replaces=first)
+    assert place.get("a") == b"second"
+    with pytest.raises(ItemError) as caught:
+        place.put("a", b"third", replaces=first)
+    assert caught.value.kind is Kind.CHANGED
+    assert place.get("a") == b"second"
+    assert place.leftovers() == []
+
+
 def test_nothing_is_visible_before_commit(place: Place) -> None:
     with place.scheme.write(place.url("a"), WriteOptions()) as writer:
         writer.write(TEN)

@@ -179,9 +179,17 @@ class GuardedConnection(http.client.HTTPConnection):
         raise ConnectionError("a guarded connection is opened once, to a checked address")
 
     def exchange(
-        self, method: str, place: Location, headers: Mapping[str, str], body: bytes | None, watch: Watch
+        self,
+        method: str,
+        place: Location,
+        headers: Mapping[str, str],
+        body: bytes | memoryview | None,
+        watch: Watch,
     ) -> http.client.HTTPResponse:
-        """Sends one request and reads the head of its answer; raises OSError and http.client.HTTPException."""
+        """Sends one request and reads the head of its answer; raises OSError and http.client.HTTPException.
+
+        A body goes out from the memory it is in, without a copy; leave it alone until the answer is here.
+        """
         self.fresh = False
         self.sock.settimeout(min(watch.patience.stall_seconds, watch.left()))
         made = _Makefile(self.sock, watch)
@@ -192,8 +200,20 @@ class GuardedConnection(http.client.HTTPConnection):
 
         self.response_class = response  # type: ignore[assignment]
         target = place.path + (f"?{place.query}" if place.query else "")
-        self.request(method, target, body=body, headers={"Host": place.origin.partition("://")[2], **headers})
+        length = {} if body is None else {"Content-Length": str(len(body))}
+        self.request(method, target, headers={"Host": place.origin.partition("://")[2], **length, **headers})
+        if body:
+            # Who refuses may answer and hang up before all is sent; the answer says more than the broken pipe.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self._send_body(memoryview(body), watch)
         return self.getresponse()
+
+    def _send_body(self, body: memoryview, watch: Watch) -> None:
+        sent = 0
+        while sent < len(body):
+            watch.left()
+            # Not sendall, which over plain http allows all bytes together no more time than the first.
+            sent += self.sock.send(body[sent:])
 
     @property
     def surplus(self) -> bool:

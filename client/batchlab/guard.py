@@ -83,7 +83,7 @@ class Guard:
         method: str,
         url: str,
         headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
+        body: bytes | memoryview | None = None,
         *,
         follow: bool = True,
         limit_bytes: int | None = None,
@@ -158,7 +158,7 @@ class Guard:
         method: str,
         place: Location,
         headers: Mapping[str, str],
-        body: bytes | None,
+        body: bytes | memoryview | None,
         watch: Watch,
         limit_bytes: int | None,
     ) -> Answer:

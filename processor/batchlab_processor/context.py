@@ -22,7 +22,7 @@ from batchlab.kinds import ItemError, Kind
 from batchlab.outcome import Failed
 from batchlab.store import Store
 from batchlab_processor.clock import Clock
-from batchlab_processor.job import Entry
+from batchlab_processor.job import Earlier, Entry, Phase
 from batchlab_processor.logs import item_logger
 from batchlab_processor.progress import Progress
 from batchlab_processor.storage import Storage
@@ -35,7 +35,7 @@ class Ledger(Protocol):
     """What a context needs of the run's ledger."""
 
     def settle(self, key: str, result: BaseModel) -> None: ...
-    def note(self, name: str, body: dict[str, Any]) -> None: ...
+    def note(self, name: str, body: dict[str, Any], *, flush: bool = True) -> None: ...
     def notes(self, name: str) -> list[dict[str, Any]]: ...
     def recorded(self, key: str) -> BaseModel | None: ...
 
@@ -54,8 +54,11 @@ class Services:
     progress: Progress
     ledger: Ledger
     passwords: Callable[[str], str]  # raises ItemError(validation) for an unknown name
+    entries: Callable[[str, str], Any]  # the same, of any section
     confirm: Callable[[], None]
+    earlier: Callable[[], Earlier | None]
     map: Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[tuple[Any, Any]]]
+    phase: Phase = "all"
     stop: threading.Event = field(default_factory=threading.Event)
     scratch: Path | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -68,6 +71,7 @@ class RunContext:
         self._services = services
         self.document = services.document
         self.generation = services.generation
+        self.phase: Phase = services.phase
         self.params = services.params
         self.storage = services.storage
         self.store = services.store
@@ -101,6 +105,9 @@ class RunContext:
     def password(self, ref: str) -> str:
         return self._services.passwords(ref)
 
+    def entry(self, section: str, name: str) -> Any:
+        return self._services.entries(section, name)
+
     def scratch(self) -> str:
         with self._services.lock:
             if self._services.scratch is None:
@@ -120,11 +127,14 @@ class RunContext:
     def recorded(self, key: str) -> BaseModel | None:
         return self._services.ledger.recorded(key)
 
-    def note(self, name: str, body: dict[str, Any]) -> None:
-        self._services.ledger.note(name, body)
+    def note(self, name: str, body: dict[str, Any], flush: bool = True) -> None:
+        self._services.ledger.note(name, body, flush=flush)
 
     def notes(self, name: str) -> list[dict[str, Any]]:
         return self._services.ledger.notes(name)
+
+    def earlier(self) -> Earlier | None:
+        return self._services.earlier()
 
     def confirm(self) -> None:
         self._services.confirm()
@@ -136,6 +146,14 @@ class RunContext:
         """Removes the scratch directory, if there is one."""
         if self._services.scratch is not None:
             shutil.rmtree(self._services.scratch, ignore_errors=True)
+
+
+def no_entries(section: str, name: str) -> Any:
+    """For runs without a configuration."""
+    raise ItemError(
+        Kind.VALIDATION,
+        f"There is no entry {name!r} under {section}. Add it to the file that BATCHLAB_CONFIG names.",
+    )
 
 
 def no_passwords(ref: str) -> str:

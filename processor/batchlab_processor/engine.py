@@ -23,11 +23,11 @@ from batchlab.report import Artifact, Environment, Report, Stopped, build_report
 from batchlab.status import State, exit_code
 from batchlab_processor import accounting, saved_plan
 from batchlab_processor.clock import Clock
-from batchlab_processor.context import RunContext, Services, no_passwords
+from batchlab_processor.context import RunContext, Services, no_entries, no_passwords
 from batchlab_processor.display import Display, Quiet
 from batchlab_processor.errors import classify
 from batchlab_processor.interrupt import EXIT_INTERRUPTED, on_signal
-from batchlab_processor.job import Entry, JobType, Plan
+from batchlab_processor.job import Earlier, Entry, JobFailed, JobType, Plan, StartOver
 from batchlab_processor.keeper import Keeper
 from batchlab_processor.logs import item_logger
 from batchlab_processor.progress import Progress
@@ -38,6 +38,7 @@ from batchlab_processor.schedules import Schedules
 from batchlab_processor.storage import Storage
 from batchlab_processor.supervisor import new_run
 
+STARTS_OVER = 2  # an upload that is gone a third time goes each time
 LONGEST_PAUSE_SECONDS = 7 * 86400.0  # whatever a server wishes
 PAUSE_SECONDS = 3600.0  # when a quota is used up and nobody says until when
 logger = logging.getLogger("batchlab")
@@ -52,6 +53,7 @@ class Door:
     clock: Clock = dataclasses.field(default_factory=Clock)
     display: Display = dataclasses.field(default_factory=Quiet)
     passwords: Callable[[str], str] = no_passwords
+    entries: Callable[[str, str], Any] = no_entries
     run: str = dataclasses.field(default_factory=new_run)
     crashed: str = ""  # "<run>:<signal>" when the supervisor saw the run before this one crash
     paused_exit_code: int = EXIT_INTERRUPTED  # 0 in AWS Batch: a pause is no failure of the container
@@ -72,10 +74,6 @@ class End:
     message: str = ""
 
 
-class JobFailed(Exception):
-    """The whole job cannot go on; the message is the report's error."""
-
-
 def run(records: JobRecords, job: JobType[Any, Any], door: Door) -> End:
     """Runs the job to its end, or goes on where an earlier run stopped; see End.
 
@@ -93,6 +91,30 @@ def run(records: JobRecords, job: JobType[Any, Any], door: Door) -> End:
             with on_signal(this.on_signal):
                 return this.go()
     return run(records, job, door)  # the job was retried while we waited; the lease is another's
+
+
+def preview(records: JobRecords, job: JobType[Any, Any], door: Door) -> Sequence[str]:
+    """What a dry run says: the plan is made and not kept. Raises BatchlabError when it cannot be made.
+
+    `records` is in a store of its own, which the caller throws away.
+    """
+    lease = records.lease(records.status().generation, door.run)
+    assert lease is not None
+    with lease:
+        this = _Run(records, job, door, lease)
+        try:
+            return job.preview(this.make_plan())
+        except JobFailed as error:
+            raise BatchlabError(str(error)) from None
+        finally:
+            this.context.clean_up()
+
+
+_STOPPED: dict[StopReason, Stopped] = {
+    StopReason.CANCEL: "cancelled",
+    StopReason.FAILURES: "max_failures",
+    StopReason.AUTH: "max_failures",
+}
 
 
 class _Run:
@@ -129,7 +151,9 @@ class _Run:
             progress=self.progress,
             ledger=self.ledger,
             passwords=door.passwords,
+            entries=door.entries,
             confirm=self._confirm,
+            earlier=self._earlier,
             map=self.schedules.map,
             stop=self.schedules.stop,
         )
@@ -155,11 +179,11 @@ class _Run:
                 self._load_or_make_plan()
                 artifacts = self._work_and_collect()
         except RunStopped as stop:
-            if stop.reason in (StopReason.INTERRUPT, StopReason.LEASE_LOST, StopReason.PAUSE):
-                return self._leave(stop)
             if stop.reason is StopReason.BROKEN and stop.error is not None:
                 raise stop.error from None
-            stopped = "cancelled" if stop.reason is StopReason.CANCEL else "max_failures"
+            if stop.resumable:
+                return self._leave(stop)
+            stopped = _STOPPED.get(stop.reason)
             error = None if stopped == "cancelled" else stop.message
         except BatchlabError as broken:
             if not isinstance(broken, saved_plan.BadPlan):
@@ -192,12 +216,12 @@ class _Run:
         if saved is not None:
             self.plan = saved_plan.from_json(saved, self.job)
         else:
-            self.plan = self._make_plan()
+            self.plan = self.make_plan()
             saved_plan.check(self.plan)
             self.records.save_plan(self.generation, saved_plan.to_json(self.plan))
         self.context.facts = self.plan.facts
 
-    def _make_plan(self) -> Plan[Any]:
+    def make_plan(self) -> Plan[Any]:
         """A passing fault while planning (a manifest's server that is away) is tried again like an item's."""
         plan = self.schedules.attempt(lambda: self.job.plan(self.context))
         if isinstance(plan, Failed):
@@ -205,6 +229,19 @@ class _Run:
         return plan
 
     def _work_and_collect(self) -> Sequence[Artifact]:
+        for _ in range(STARTS_OVER):
+            try:
+                return self._round()
+            except StartOver as wish:
+                self.schedules.start_over()
+                logger.warning("Starting over: %s", wish)
+        try:
+            return self._round()
+        except StartOver as wish:
+            raise JobFailed(f"{wish} (after starting over {STARTS_OVER} times)") from None
+
+    def _round(self) -> Sequence[Artifact]:
+        """From what is settled by now to what was delivered. Raises StartOver when the job type wishes so."""
         entries = self.plan.entries
         settled = accounting.settled(entries, self.ledger, self.job, self.context)
         self.progress.plan(entries, settled)
@@ -253,6 +290,7 @@ class _Run:
             environment=self.door.environment,
             facts=self.context.report_facts,
             sink=self.context.report_facts.pop("sink", None),
+            unfinished=self.context.report_facts.pop("unfinished", None),
         )
         return self._end_with(self.records.create_report(self.generation, report))
 
@@ -306,6 +344,19 @@ class _Run:
         self.progress.waiting("rate_limit" if error.kind is Kind.RATE_LIMIT else "backoff", delay_seconds)
         log.info("%s; trying again in %.1f s", str(error).rstrip("."), delay_seconds)
 
+    def gave_up(self, entry: Entry[Any], failed: Failed) -> None:
+        view = self.context.for_item(entry, failed.attempts)
+        try:
+            self.job.gave_up(entry.key, entry.item, failed, view)
+        except (JobFailed, BatchlabError):
+            raise
+        except Exception as cause:
+            error = classify(cause)
+            if self.schedules.stopped is not None and error.kind is not Kind.BUG:
+                raise self.schedules.stopped from None  # an interrupted call is not a failed one
+            view.log.warning("%s", error, exc_info=cause if error.kind is Kind.BUG else None)
+            raise JobFailed(error.message) from cause
+
     def ended(self, entry: Entry[Any], outcome: Outcome) -> None:
         self.ledger.record(outcome)
         self.progress.ended(outcome)
@@ -346,6 +397,20 @@ class _Run:
         stop = self.schedules.main.stopped if self.schedules.main is not None else None
         return "deadline" if stop is not None and stop.reason is StopReason.DEADLINE else None
 
+    # -- what it knows -----------------------------------------------------------------------------------
+
+    def _earlier(self) -> Earlier | None:
+        ended = [
+            (generation, report)
+            for generation in range(self.generation - 1, 0, -1)
+            if (report := self.records.report(generation)) is not None
+        ]
+        if not ended:
+            return None
+        generation, report = next((one for one in ended if one[1].artifacts), ended[0])
+        plan = self.records.plan(generation)
+        return Earlier(generation, report, plan["facts"] if plan else {})
+
     # -- what others see -----------------------------------------------------------------------------------
 
     def _show(self) -> None:
@@ -365,10 +430,11 @@ class _Run:
         self._advance(state, counts=snapshot.counts, last_progress_at=snapshot.last_progress_at)
 
     def _look_for_cancel(self) -> None:
-        if not self._too_late and self.records.cancel_requested(self.generation):
-            self._too_late = not self.schedules.stop_all(StopReason.CANCEL, "Cancelled.")
-            if self._too_late:
+        if self.schedules.stopped is None and self.records.cancel_requested(self.generation):
+            too_late = not self.schedules.stop_all(StopReason.CANCEL, "Cancelled.")
+            if too_late and not self._too_late:
                 logger.warning("The wish to cancel came too late: only the delivery was left.")
+            self._too_late = too_late  # not for good: the job type may start over
 
     def _advance(self, state: State, **changes: Any) -> None:
         standing = self.records.save_status(self.status.model_copy(update={"state": state, **changes}))

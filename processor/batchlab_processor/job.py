@@ -9,7 +9,7 @@
         def collect(self, outcomes, ctx): return [ctx.deliver("shout.txt", ...)]
 
 Plain functions, called in threads. An item that cannot be done raises `ItemError`; any other exception
-out of `work` is a bug of the job type and fails that item with kind `bug`.
+out of `work` is a bug of the job type and fails that item with kind `bug`. `JobFailed` ends the whole job.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from batchlab.outcome import Failed, Outcome
 
 if TYPE_CHECKING:
     from batchlab.document import JobDocument
-    from batchlab.report import Artifact
+    from batchlab.report import Artifact, Report
     from batchlab.store import Store
     from batchlab_processor.storage import Storage
 
@@ -36,6 +36,19 @@ Item = TypeVar("Item", bound=BaseModel)
 Result = TypeVar("Result", bound=BaseModel)
 A = TypeVar("A")
 B = TypeVar("B")
+Phase = Literal["all", "plan", "work", "collect"]
+
+
+class JobFailed(Exception):
+    """The whole job cannot go on; the message is the report's error. Out of any verb, and out of `gave_up`."""
+
+
+class StartOver(Exception):
+    """Out of `collect`: what it saw does not hold any more (the upload is gone), so work again, in this run.
+
+    `settled` is asked anew for every item; what had failed stays failed. After the second time the job fails,
+    and the message is the report's error.
+    """
 
 
 @dataclass(frozen=True)
@@ -56,14 +69,25 @@ class Plan(Generic[Item]):
     facts: dict[str, Any] = field(default_factory=dict)  # JSON; for all items: names, dates, digests
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """A generation of this job that has ended."""
+
+    generation: int  # 1 or more
+    report: Report
+    facts: dict[str, Any]  # its plan's; {} when it ended before it had a plan
+
+
 class Context(Protocol):
     """What the engine lends to the three verbs."""
 
     document: JobDocument
     generation: int
+    phase: Phase  # which verbs this run calls: "work" is a shard's; "collect" works on what is left, too
     params: Any  # an instance of the job type's `params`
     facts: dict[str, Any]  # the plan's facts; {} while planning
-    report_facts: dict[str, Any]  # what the report shall say besides; "sink" names the sink that ran
+    report_facts: dict[str, Any]  # what the report shall say besides. "sink" names the sink that ran;
+    # "unfinished", a sentence, makes a job partial whose items are all done; "summary", lines, is shown to people
     storage: Storage
     store: Store  # where job documents live; for the self-test and for cleaning up
     key: str | None  # the item being worked on, in `work`; else None
@@ -87,6 +111,10 @@ class Context(Protocol):
         """The secret named `ref` in the configuration; raises ItemError(validation) naming the setting."""
         ...
 
+    def entry(self, section: str, name: str) -> Any:
+        """The entry `name` of the configuration, secrets in place; raises ItemError(validation) naming what to add."""
+        ...
+
     def scratch(self) -> str:
         """A directory of this run on the local disk; the engine removes it."""
         ...
@@ -107,12 +135,22 @@ class Context(Protocol):
         """The Result of `key` that survived an earlier run or generation, as the ledger has it."""
         ...
 
-    def note(self, name: str, body: dict[str, Any]) -> None:
-        """Keeps a fact of the job type in the ledger; it has survived a kill when this returns."""
+    def note(self, name: str, body: dict[str, Any], flush: bool = True) -> None:
+        """Keeps a fact of the job type in the ledger; it has survived a kill when this returns.
+
+        With `flush=False` it survives one after `limits.workers` further entries of the ledger, or 2 s.
+        """
         ...
 
     def notes(self, name: str) -> list[dict[str, Any]]:
         """The notes of this generation with that name, those of earlier runs first."""
+        ...
+
+    def earlier(self) -> Earlier | None:
+        """The last generation before this one that delivered an artifact, else the last one that ended.
+
+        None in the first generation. Its outcomes are what `recorded` gives.
+        """
         ...
 
     def confirm(self) -> None:
@@ -159,10 +197,24 @@ class JobType(ABC, Generic[Item, Result]):
         recorded = ctx.recorded(key)
         return None if recorded is None else cast(Result, recorded)
 
+    def gave_up(self, key: str, item: Item, failed: Failed, ctx: Context) -> None:
+        """Called when an item has failed for good, in the worker's thread before that takes another item.
+
+        Idempotent by key: after a kill it may be called again. Items that failed while planning or by killing
+        their process are not announced here; `collect` sees them like all others. What it raises fails the job.
+        """
+
+    def preview(self, plan: Plan[Item]) -> Sequence[str]:
+        """What a dry run says of the plan, in lines."""
+        failed = sum(isinstance(entry, Failed) for entry in plan.entries)
+        return [f"{len(plan.entries) - failed:,} to do, {failed:,} that cannot be done."]
+
     def collect(self, outcomes: Iterator[Outcome], ctx: Context) -> Sequence[Artifact]:
         """Sees every outcome once, settled ones of earlier runs included, while work goes on.
 
         Items start only as outcomes are taken (bounded bytes), so take them all. Returns what was delivered.
+        Taking an outcome raises RunStopped when the run stops; let it pass. Its `resumable` says whether the job
+        goes on later, so that what was begun (an upload) must stay. Raises StartOver to work once more.
         """
         for _ in outcomes:
             pass

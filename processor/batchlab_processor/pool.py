@@ -14,7 +14,7 @@ from batchlab.outcome import Done, Failed, Outcome
 from batchlab_processor.attempts import decide
 from batchlab_processor.clock import Clock
 from batchlab_processor.errors import classify
-from batchlab_processor.job import Entry
+from batchlab_processor.job import Entry, JobFailed
 from batchlab_processor.schedule import RunStopped, Schedule, StopReason
 
 
@@ -33,6 +33,8 @@ class Watcher(Protocol):
     ) -> None:
         """`delay_seconds` until the next attempt; None: there is none."""
         ...
+
+    def gave_up(self, entry: Entry[Any], failed: Failed) -> None: ...
 
     def ended(self, entry: Entry[Any], outcome: Outcome) -> None: ...
 
@@ -85,30 +87,37 @@ class Pool:
             while (entry := self._schedule.take()) is not None:
                 outcome: Outcome | None = None
                 try:
-                    outcome = self._try(entry)
-                    if outcome is not None and self._watcher:
-                        self._watcher.ended(entry, outcome)
+                    outcome = self._end(entry)
+                except RunStopped as end:  # from a map inside the item: it stops this schedule too
+                    self._schedule.stop(end.reason, end.message, end.error)
+                except JobFailed as error:
+                    self._schedule.stop(StopReason.FATAL, str(error), error)
                 finally:
                     self._schedule.give(entry, outcome)
         except BaseException as error:  # noqa: BLE001  not the item's fault: the store is gone, or a defect of the engine
             self._schedule.stop(StopReason.BROKEN, str(error) or type(error).__name__, error)
 
+    def _end(self, entry: Entry[Any]) -> Outcome | None:
+        """The item's outcome, when all has been told who want to know; None: abandoned."""
+        if self._watcher is None:
+            return self._try(entry)
+        self._watcher.started(entry)
+        outcome = self._try(entry)
+        if isinstance(outcome, Failed):
+            self._watcher.gave_up(entry, outcome)
+        if outcome is not None:
+            self._watcher.ended(entry, outcome)
+        return outcome
+
     def _try(self, entry: Entry[Any]) -> Outcome | None:
-        if self._watcher:
-            self._watcher.started(entry)
         begin = self._clock.monotonic()
         tries = 0
         while True:
             tries += 1
             try:
                 result, size_bytes = self._work(entry, tries)
-            except RunStopped as end:  # from a map inside the item: it stops this schedule too
-                self._schedule.stop(end.reason, end.message, end.error)
-                return None
-            except (
-                ServiceError,
-                Denied,
-            ):  # the job's own store is away: no item's fault, and the job can go on later
+            # Of ServiceError and Denied: the job's own store is away, no item's fault, and the job can go on later.
+            except (JobFailed, ServiceError, Denied):
                 raise
             except Exception as cause:  # noqa: BLE001  whatever an author raises is a result
                 error = classify(cause)

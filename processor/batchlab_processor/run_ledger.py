@@ -41,11 +41,11 @@ class RunLedger:
         self._lock = threading.Lock()
 
     def ended(self) -> dict[str, Outcome]:
-        """The outcomes of this generation that earlier runs recorded; results in JSON form."""
+        """The outcomes of this generation that were recorded; those of earlier runs with results in JSON form."""
         return self._outcomes
 
     def failed(self, key: str) -> Failed | None:
-        """The failure of `key` in this generation, when an earlier run recorded it."""
+        """The failure of `key` in this generation, when one was recorded."""
         outcome = self._outcomes.get(key)
         return outcome if isinstance(outcome, Failed) else None
 
@@ -70,15 +70,19 @@ class RunLedger:
     def record(self, outcome: Outcome) -> None:
         """Keeps what survives a kill: failures, and Done items whose effect is there when work returns."""
         if isinstance(outcome, Failed) or (isinstance(outcome, Done) and self._durable == "item"):
+            self._outcomes[outcome.key] = outcome
             self._writer.record(outcome)
 
     def settle(self, key: str, result: BaseModel) -> None:
-        self._writer.record(Done(key=key, result=result))
+        done = Done(key=key, result=result)
+        self._outcomes[key] = done
+        self._writer.record(done)
 
-    def note(self, name: str, body: dict[str, Any]) -> None:
+    def note(self, name: str, body: dict[str, Any], *, flush: bool = True) -> None:
         line = {"note": name, **body}
         self._writer.note(line)
-        self._writer.flush()
+        if flush:
+            self._writer.flush()
         with self._lock:
             self._own_notes.append(line)
 

@@ -43,8 +43,12 @@ class StopReason(StrEnum):
     AUTH = "auth"
     PAUSE = "pause"  # a quota is used up; resume later
     LEASE_LOST = "lease_lost"
+    FATAL = "fatal"  # the job type says that the whole job cannot go on
     BROKEN = "broken"  # the engine itself could not go on (the store is gone)
     CLOSED = "closed"
+
+
+_RESUMABLE = frozenset({StopReason.INTERRUPT, StopReason.PAUSE, StopReason.LEASE_LOST, StopReason.BROKEN})
 
 
 class RunStopped(BaseException):
@@ -55,6 +59,11 @@ class RunStopped(BaseException):
         self.reason = reason
         self.message = message
         self.error = error
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a later run goes on with the job, so that what was begun must stay; else the job is over."""
+        return self.reason in _RESUMABLE
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,12 @@ class Schedules:
         self.stop.set()
         return True
 
+    def start_over(self) -> None:
+        """What was in flight has ended, and new items may start; a wish to stop the run stands."""
+        with self._lock:
+            if self.stopped is None:
+                self.stop.clear()
+
     def _new(self, entries: Sequence[Any], rules: Rules, pace: Pace, **more: Any) -> Schedule:
         schedule = Schedule(entries, rules, self._clock, pace, **more)
         with self._lock:

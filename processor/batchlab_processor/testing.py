@@ -18,7 +18,7 @@ from typing import Any
 
 from batchlab.authority import Authority
 from batchlab.document import JobDocument
-from batchlab.outcome import Outcome
+from batchlab.outcome import Failed, Outcome
 from batchlab.records import JobRecords, submit_locally
 from batchlab.report import Artifact
 from batchlab.settings import Settings
@@ -163,6 +163,9 @@ class _Watched(JobType[Any, Any]):
         if ctx.key is not None and self._kill(ctx.key):
             raise Killed
         return result
+
+    def gave_up(self, key: str, item: Any, failed: Failed, ctx: Context) -> None:
+        self._job.gave_up(key, item, failed, ctx)
 
     def collect(self, outcomes: Iterator[Outcome], ctx: Context) -> Sequence[Artifact]:
         self._ran.outcomes = []

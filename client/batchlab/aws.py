@@ -6,8 +6,10 @@ boto3 takes 0.6 CPU-seconds to import and start, so it is imported when the firs
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from batchlab.aws_signing import Keys
 from batchlab.errors import BatchlabError, Denied, ServiceError, UsageError
 from batchlab.settings import Settings
 
@@ -54,10 +56,8 @@ def s3_client(
     R2_ENDPOINT is not set, Denied when AWS_PROFILE names a profile that does not exist.
     """
     endpoint = settings.r2_endpoint if scheme == "r2" else settings.s3_endpoint
-    if scheme == "r2" and not (endpoint and settings.r2_access_key and settings.r2_secret_key):
-        raise UsageError(
-            "r2:// needs R2_ENDPOINT (https://<account>.r2.cloudflarestorage.com), R2_ACCESS_KEY and R2_SECRET_KEY."
-        )
+    if scheme == "r2":
+        check_r2(settings)
     keys = (settings.r2_access_key, settings.r2_secret_key) if scheme == "r2" else ("", "")
     wanted = (scheme, endpoint, *keys, connections, attempts, read_timeout_seconds)
     with _lock:
@@ -73,6 +73,43 @@ def s3_client(
             )
         client: S3Client = _clients[wanted]
     return client
+
+
+def check_r2(settings: Settings) -> None:
+    """Raises UsageError when something that r2:// needs is not set."""
+    if not (settings.r2_endpoint and settings.r2_access_key and settings.r2_secret_key):
+        raise UsageError(
+            "r2:// needs R2_ENDPOINT (https://<account>.r2.cloudflarestorage.com), R2_ACCESS_KEY and R2_SECRET_KEY."
+        )
+
+
+def credentials() -> tuple[Callable[[], Keys], str]:
+    """What boto3 finds when the environment holds no keys: (what gives the keys of this moment, the region or "").
+
+    Keys that run out are renewed in time. Raises Denied, and so does what it returns.
+    """
+    import boto3
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        session = boto3.session.Session()
+        found = session.get_credentials()
+    except BotoCoreError as error:
+        raise Denied(explained(error, "s3://").message) from None
+    if found is None:
+        raise Denied(
+            "s3://: no credentials. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, "
+            "or give the container a role."
+        )
+
+    def keys() -> Keys:
+        try:
+            frozen = found.get_frozen_credentials()
+        except BotoCoreError as error:
+            raise Denied(explained(error, "s3://").message) from None
+        return Keys(frozen.access_key or "", frozen.secret_key or "", frozen.token or "")
+
+    return keys, session.region_name or ""
 
 
 def _new_s3_client(scheme: str, endpoint: str, access_key: str, secret_key: str, **config: Any) -> S3Client:
@@ -104,6 +141,15 @@ def _new_s3_client(scheme: str, endpoint: str, access_key: str, secret_key: str,
         return session.client("s3", config=settled, **more)
     except BotoCoreError as error:
         raise explained(error, f"{scheme}://") from None
+
+
+def service_client(service: str, region: str = "") -> Any:
+    """A client for an AWS service other than storage, such as "batch", at AWS or where AWS_ENDPOINT_URL says."""
+    import boto3
+    from botocore.config import Config
+
+    settled = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=10)
+    return boto3.session.Session().client(service, region_name=region or None, config=settled)  # type: ignore[call-overload]
 
 
 def code_and_status(error: BaseException) -> tuple[str, int]:

@@ -7,7 +7,7 @@ import logging
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -77,6 +77,7 @@ class RunContext:
         self.store = services.store
         self.stop = services.stop
         self.facts: dict[str, Any] = {}
+        self.planned: Sequence[Entry[Any] | Failed] = ()
         self.report_facts: dict[str, Any] = {}
         self.key: str | None = None
         self.attempt = 0

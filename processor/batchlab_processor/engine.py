@@ -219,7 +219,7 @@ class _Run:
             self.plan = self.make_plan()
             saved_plan.check(self.plan)
             self.records.save_plan(self.generation, saved_plan.to_json(self.plan))
-        self.context.facts = self.plan.facts
+        self.context.facts, self.context.planned = self.plan.facts, self.plan.entries
 
     def make_plan(self) -> Plan[Any]:
         """A passing fault while planning (a manifest's server that is away) is tried again like an item's."""

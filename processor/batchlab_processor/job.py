@@ -86,6 +86,7 @@ class Context(Protocol):
     phase: Phase  # which verbs this run calls: "work" is a shard's; "collect" works on what is left, too
     params: Any  # an instance of the job type's `params`
     facts: dict[str, Any]  # the plan's facts; {} while planning
+    planned: Sequence[Entry[Any] | Failed]  # the plan's entries; () while planning
     report_facts: dict[str, Any]  # what the report shall say besides. "sink" names the sink that ran;
     # "unfinished", a sentence, makes a job partial whose items are all done; "summary", lines, is shown to people
     storage: Storage

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 LINES_SHOWN = 3  # artifacts and recommendations; the report has them all
 KINDS_SHOWN = 4
 MESSAGE_CHARACTERS = 160
+SUMMARY_LINES_SHOWN = 8  # of what the job type says itself
 
 
 def render(report: Report) -> str:
@@ -37,6 +38,8 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"  {artifact.name} ({size(artifact.size_bytes)}{members}): {artifact.url}"
     if len(report.artifacts) > LINES_SHOWN:
         yield f"  and {len(report.artifacts) - LINES_SHOWN:,} more"
+    for line in report.facts.get("summary", ())[:SUMMARY_LINES_SHOWN]:
+        yield f"  {line}"
     if report.error:
         yield f"  {report.error}"
     yield from _failure_lines(report)

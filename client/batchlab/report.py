@@ -163,11 +163,13 @@ def build_report(
     environment: Environment | None = None,
     facts: Mapping[str, Any] | None = None,
     sink: str | None = None,
+    unfinished: str | None = None,
 ) -> Report:
     """The report over `outcomes`, one for every key of the plan, in any order; it is read once.
 
     `effects_survive`: whether Done items count as delivered although there is no artifact; False for
-    durable == "job" when collect did not return.
+    durable == "job" when collect did not return. `unfinished`: what is still missing although every item is
+    done, a sentence.
     """
     tally = _Tally()
     for outcome in outcomes:
@@ -175,6 +177,10 @@ def build_report(
     counts = tally.counts()
     delivered = bool(artifacts) or (counts.done > 0 and effects_survive)
     state = decide_state(counts, delivered=delivered, stopped=stopped, error=error)
+    message = _sentence(state, counts, document.type)
+    if unfinished:
+        state = State.PARTIAL if state is State.SUCCEEDED else state
+        message = f"{message} {unfinished}"
     seconds = max(0.0, (figures.ended_at - figures.started_at).total_seconds())
     report = Report(
         id=str(document.id),
@@ -182,7 +188,7 @@ def build_report(
         title=document.title or "",
         state=state,
         generation=generation,
-        message=_sentence(state, counts, document.type),
+        message=message,
         stopped=stopped,
         error=error,
         seconds=round(seconds, 3),

@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--store", default="", help="URL of the store (default: BATCHLAB_STORE)")
     run.add_argument("--json", action="store_true", help="print the report as JSON")
+    run.add_argument("--dry-run", action="store_true", help="plan only, and say what would be done")
     run.add_argument("--quiet", action="store_true", help="no progress and no summary")
     types = commands.add_parser("types", help="list the job types installed here")
     types.add_argument("--json", action="store_true")
@@ -76,6 +77,7 @@ def _run(options: argparse.Namespace) -> int:
             settings=settings,
             as_json=options.json,
             quiet=options.quiet,
+            dry_run=options.dry_run,
             json_logs=json_logs,
             run=os.environ.get(supervisor.RUN, ""),
             crashed=os.environ.get(supervisor.CRASHED, ""),

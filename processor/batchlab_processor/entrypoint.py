@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from batchlab.settings import Settings
 from batchlab.status import State
 from batchlab.store import Store
 from batchlab.stores import open_store
+from batchlab.stores.memory import MemoryStore
 from batchlab.streams import say, write_data
 from batchlab_processor import engine, registry
 from batchlab_processor.display import choose_display
@@ -46,6 +48,7 @@ class Call:
     as_json: bool = False
     quiet: bool = False
     json_logs: bool = False
+    dry_run: bool = False  # say what would be done, in a store that is thrown away
     run: str = ""
     crashed: str = ""
     job_bits: int = 0  # the id of a document that brings none; 0: a fresh one
@@ -55,6 +58,8 @@ def run(call: Call) -> int:
     """Runs the job; returns the exit code of docs/cli.md, in AWS Batch 0 for partial and for a pause."""
     settings = call.settings
     store = open_store(settings.store, settings=settings)
+    if call.dry_run and not _id_in_store(call.job, store):
+        store = MemoryStore()
     records, authority = accept(call, store)
     document = records.document()
     job = registry.job_type(document.type)
@@ -71,11 +76,16 @@ def run(call: Call) -> int:
             json_logs=call.json_logs,
         ),
         passwords=settings.password,
+        entries=settings.named.entry,
         run=call.run or new_run(),
         crashed=call.crashed,
         paused_exit_code=0 if settings.in_batch else EXIT_INTERRUPTED,
         environment=describe(settings),
     )
+    if call.dry_run:
+        lines = engine.preview(records, job, door)
+        write_data(json.dumps(list(lines)) if call.as_json else "\n".join(lines))
+        return 0
     end = engine.run(records, job, door)
     _tell(end, call)
     return 0 if settings.in_batch and end.state is State.PARTIAL else end.exit_code

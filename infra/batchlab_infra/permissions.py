@@ -1,0 +1,73 @@
+"""Who may do what with objects. Every action is named, every resource too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from aws_cdk import Aws
+from aws_cdk import aws_iam as iam
+
+from batchlab.locations import locate
+from batchlab_infra.foundation import EXPORTS, STORE
+from batchlab_infra.names import Names
+from batchlab_infra.settings import StackSettings
+
+READ = ("s3:GetObject",)
+KEEP = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")  # documents
+DELIVER = (*KEEP, "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
+# Of the bucket and not of a prefix: only who may list gets 404 for what is missing, and else 403, which is
+# a refusal and not "there is none" (Amazon S3 API Reference, GetObject).
+_LIST = ("s3:ListBucket",)
+_LIST_UPLOADS = ("s3:ListBucketMultipartUploads",)
+
+
+def job_statements(settings: StackSettings) -> Iterator[iam.PolicyStatement]:
+    """What a job's container may do: its documents, its exports, and what the lists of the settings name."""
+    runtime = settings.runtime()
+    bucket = Names(settings.name).bucket(Aws.ACCOUNT_ID, Aws.REGION)
+    yield _objects(KEEP, [_object_arn(bucket, STORE)])
+    outputs = [(bucket, EXPORTS), *_places(runtime.output_roots)]
+    yield _objects(DELIVER, [_object_arn(*place) for place in outputs])
+    sources = list(_places(runtime.source_roots))
+    if sources:
+        yield _objects(READ, [_object_arn(*place) for place in sources])
+    written = {name for name, _ in outputs}
+    yield _objects((*_LIST, *_LIST_UPLOADS), sorted(map(_bucket_arn, written)))
+    only_read = {name for name, _ in sources} - written
+    if only_read:
+        yield _objects(_LIST, sorted(map(_bucket_arn, only_read)))
+
+
+def store_statements(settings: StackSettings) -> Iterator[iam.PolicyStatement]:
+    """Reading and writing job documents."""
+    bucket = Names(settings.name).bucket(Aws.ACCOUNT_ID, Aws.REGION)
+    yield _objects(KEEP, [_object_arn(bucket, STORE)])
+    yield _objects(_LIST, [_bucket_arn(bucket)])
+
+
+def public_statements(settings: StackSettings) -> Iterator[iam.PolicyStatement]:
+    """What anybody on the internet may cause: pages are read, and links to what was delivered are signed."""
+    bucket = Names(settings.name).bucket(Aws.ACCOUNT_ID, Aws.REGION)
+    delivered = [(bucket, EXPORTS), *_places(settings.runtime().output_roots)]
+    arns = [_object_arn(bucket, f"{STORE}/pages"), *(_object_arn(*place) for place in delivered)]
+    yield _objects(READ, arns)
+
+
+def _places(roots: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Bucket and prefix of each s3:// root; r2:// and gs:// have keys of their own."""
+    for root in roots:
+        place = locate(root)
+        if place.scheme == "s3":
+            yield place.host, "/".join(place.segments)
+
+
+def _objects(actions: Iterable[str], resources: list[str]) -> iam.PolicyStatement:
+    return iam.PolicyStatement(actions=list(actions), resources=resources)
+
+
+def _bucket_arn(bucket: str) -> str:
+    return f"arn:{Aws.PARTITION}:s3:::{bucket}"
+
+
+def _object_arn(bucket: str, prefix: str) -> str:
+    return f"{_bucket_arn(bucket)}/{prefix}/*" if prefix else f"{_bucket_arn(bucket)}/*"

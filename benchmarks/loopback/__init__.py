@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import ssl
 import subprocess
 import sys
@@ -23,6 +24,13 @@ class Loopback:
 
     url: str  # http://127.0.0.1:PORT or https://127.0.0.1:PORT
     authority: Path | None  # the certificate that a client has to trust, with TLS
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """What the server has used so far, user and system. Linux only."""
+        # Source: proc_pid_stat(5): fields 14 and 15, behind the name in brackets.
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def received_bytes(self, bucket: str, key: str) -> int:
         """The length of an object of the sink; 0 when there is none."""
@@ -42,7 +50,7 @@ class Loopback:
 def serving(photo_bytes: int, *, tls: bool = False) -> Iterator[Loopback]:
     """A server of photos of that length, until the block ends."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [*_server(Path(folder), tls), str(photo_bytes)]
+        command = [str(_compiled(Path(folder))), str(photo_bytes)]
         authority = None
         if tls:
             authority, *chain = _certificates(Path(folder))
@@ -52,28 +60,21 @@ def serving(photo_bytes: int, *, tls: bool = False) -> Iterator[Loopback]:
             assert server.stdout is not None
             try:
                 port = int(server.stdout.readline())
-                yield Loopback(f"{'https' if tls else 'http'}://127.0.0.1:{port}", authority)
+                yield Loopback(f"{'https' if tls else 'http'}://127.0.0.1:{port}", authority, server.pid)
             finally:
                 server.stdin.close()
 
 
-def _server(folder: Path, tls: bool) -> list[str]:
-    """The command of the C server; of the Python one, with a warning, where it does not compile."""
-    binary = folder / "server"
-    command = ["cc", "-O2", "-pthread", "-o", str(binary), str(_SOURCE)]
-    if tls:
-        command += ["-DTLS", "-lssl", "-lcrypto"]
+def _compiled(folder: Path) -> Path:
+    """The server's program; ends this process when it cannot be had."""
+    program = folder / "server"
+    command = ["cc", "-O2", "-pthread", "-o", str(program), str(_SOURCE), "-lssl", "-lcrypto"]
     try:
         subprocess.run(command, check=True, capture_output=True, text=True)
     except (FileNotFoundError, subprocess.CalledProcessError) as error:
-        reason = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[0]
-        print(
-            f"warning: {_SOURCE.name} did not compile ({reason}). The source and sink are in Python now, and a "
-            "bottleneck: do not compare these figures. Install: apt-get install gcc libc6-dev libssl-dev",
-            file=sys.stderr,
-        )
-        return [sys.executable, "-m", f"{__name__}.server"]
-    return [str(binary)]
+        reason = (getattr(error, "stderr", "") or str(error)).strip()
+        sys.exit(f"{reason}\n{_SOURCE} did not compile. Install: apt-get install gcc libc6-dev libssl-dev")
+    return program
 
 
 def _certificates(folder: Path) -> tuple[Path, Path, Path]:

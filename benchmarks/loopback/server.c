@@ -5,7 +5,8 @@
    server PHOTO_BYTES [CERTIFICATE KEY]     prints its port; speaks TLS with a certificate; ends with its standard input
 
    GET /photos/<anything>   a JPEG's beginning, then the same 64 MiB of random bytes over and over; Range honoured
-   everything else          one bucket of any name; bodies are counted and thrown away; HEAD tells the count  */
+   everything else          one bucket of any name; bodies are counted and thrown away; HEAD tells their count and the
+                            metadata; PUT and Complete heed If-None-Match; ListParts gives all parts on one page  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -18,38 +19,36 @@
 #include <sys/random.h>
 #include <sys/sendfile.h>
 #include <unistd.h>
-#ifdef TLS
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 static SSL_CTX *tls;
-#else
-typedef void SSL;
-#endif
 
 enum { BLOCK = 64 << 20, HEAD = 64 << 10, SCRATCH = 4 << 20, PARTS = 10001 };
 static long photo_bytes;
 static int block_file;
 static char *block;
 
-typedef struct object { struct object *next; char path[4096]; long parts[PARTS], size; int whole; } object;
+typedef struct object { /* and the last upload to its key */
+    struct object *next;
+    char path[4096], metadata[2048]; /* header lines */
+    long parts[PARTS], size, upload; /* bytes, -1: not sent; upload 0: none */
+    int whole;
+} object;
 static object *objects;
+static long uploads;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 typedef struct { int socket; SSL *ssl; } peer;
 
 static long receive(peer *p, char *into, size_t most, int flags) {
-#ifdef TLS
     if (p->ssl) return SSL_read(p->ssl, into, (int)most);
-#endif
     return recv(p->socket, into, most, flags);
 }
 
 static int send_all(peer *p, const char *bytes, size_t left) {
     while (left) {
         long sent;
-#ifdef TLS
-        if (p->ssl) sent = SSL_write(p->ssl, bytes, (int)(left < SCRATCH ? left : SCRATCH)); else
-#endif
-        sent = send(p->socket, bytes, left, MSG_NOSIGNAL);
+        if (p->ssl) sent = SSL_write(p->ssl, bytes, (int)(left < SCRATCH ? left : SCRATCH));
+        else sent = send(p->socket, bytes, left, MSG_NOSIGNAL);
         if (sent <= 0) return 0;
         bytes += sent;
         left -= sent;
@@ -70,6 +69,13 @@ static int reply_xml(peer *p, const char *name, const char *path, const char *in
                           name, bucket, key, inner, name);
     snprintf(headers, sizeof headers, "Content-Type: application/xml\r\nContent-Length: %d\r\n", length);
     return reply(p, "200 OK", headers, body);
+}
+
+static int reply_error(peer *p, const char *status, const char *code) {
+    char body[128], headers[64];
+    int length = snprintf(body, sizeof body, "<Error><Code>%s</Code></Error>", code);
+    snprintf(headers, sizeof headers, "Content-Length: %d\r\n", length);
+    return reply(p, status, headers, body);
 }
 
 static int send_photo(peer *p, const char *head) {
@@ -106,37 +112,85 @@ static object *find(const char *path) { /* under the lock */
     return o;
 }
 
+static void keep_metadata(object *o, const char *head) { /* under the lock */
+    size_t used = 0;
+    for (const char *line = head; (line = strcasestr(line, "\r\nx-amz-meta-")); line += 2) {
+        size_t length = strcspn(line + 2, "\r") + 2;
+        if (used + length + 1 > sizeof o->metadata) break;
+        memcpy(o->metadata + used, line + 2, length);
+        used += length;
+    }
+    o->metadata[used] = 0;
+}
+
+static int list_parts(peer *p, object *o, long upload) {
+    pthread_mutex_lock(&lock);
+    if (!upload || o->upload != upload) {
+        pthread_mutex_unlock(&lock);
+        return reply_error(p, "404 Not Found", "NoSuchUpload");
+    }
+    char *body = malloc(256 + PARTS * 128L), *at = body + sprintf(body, "<ListPartsResult><IsTruncated>false</IsTruncated>");
+    for (int part = 1; part < PARTS; part++)
+        if (o->parts[part] >= 0)
+            at += sprintf(at, "<Part><PartNumber>%d</PartNumber><ETag>\"%032x\"</ETag><Size>%ld</Size></Part>",
+                          part, part, o->parts[part]);
+    pthread_mutex_unlock(&lock);
+    at += sprintf(at, "</ListPartsResult>");
+    char headers[128];
+    snprintf(headers, sizeof headers, "Content-Type: application/xml\r\nContent-Length: %ld\r\n", (long)(at - body));
+    int well = reply(p, "200 OK", headers, "") && send_all(p, body, at - body);
+    free(body);
+    return well;
+}
+
 static int answer(peer *p, const char *method, char *path, const char *head, long length) {
-    char *query = strchr(path, '?');
+    char *query = strchr(path, '?'), *found, headers[2304], inner[64];
     if (query) *query++ = 0; else query = "";
     if (!strncmp(path, "/photos/", 8)) return send_photo(p, head);
-    int put = !strcmp(method, "PUT"), post = !strcmp(method, "POST"), began = !!strstr(query, "uploads");
+    int put = !strcmp(method, "PUT"), post = !strcmp(method, "POST"), discard = !strcmp(method, "DELETE");
+    int of_uploads = !strncmp(query, "uploads", 7) || strstr(query, "&uploads");
+    int part = (found = strstr(query, "partNumber=")) ? atoi(found + 11) : 0;
+    long upload = (found = strstr(query, "uploadId=")) ? atol(found + 9) : 0;
     pthread_mutex_lock(&lock);
     object *o = find(path);
-    if (put && strstr(query, "partNumber=")) {
-        int part = atoi(strstr(query, "partNumber=") + 11);
-        if (part > 0 && part < PARTS) o->parts[part] = length;
-    } else if (put) {
+    int taken = o->whole && strcasestr(head, "\r\nif-none-match:") && !part && !of_uploads;
+    if (put && part > 0 && part < PARTS) {
+        o->parts[part] = length;
+    } else if (put && !taken) {
         o->size = length;
         o->whole = 1;
-    } else if (post && began) {
-        memset(o->parts, 0, sizeof o->parts);
-    } else if (post) {
-        o->size = 0;
-        for (int part = 1; part < PARTS; part++) o->size += o->parts[part];
+        keep_metadata(o, head);
+    } else if (post && of_uploads) {
+        memset(o->parts, -1, sizeof o->parts);
+        upload = o->upload = ++uploads;
+        keep_metadata(o, head);
+    } else if (post && !taken) {
+        o->size = o->upload = 0;
+        for (part = 1; part < PARTS; part++) o->size += o->parts[part] > 0 ? o->parts[part] : 0;
         o->whole = 1;
+    } else if (discard && upload) {
+        o->upload = 0;
+    } else if (discard) {
+        o->whole = 0;
     }
     long size = o->size;
     int whole = o->whole;
+    snprintf(headers, sizeof headers, "ETag: \"0-1\"\r\nContent-Length: %ld\r\n%s", size, o->metadata);
     pthread_mutex_unlock(&lock);
-    if (put) return reply(p, "200 OK", "ETag: \"0\"\r\nContent-Length: 0\r\n", "");
-    if (post && began) return reply_xml(p, "InitiateMultipartUploadResult", path, "<UploadId>u</UploadId>");
+    if ((put || post) && taken) return reply_error(p, "412 Precondition Failed", "PreconditionFailed");
+    if (put) {
+        snprintf(headers, sizeof headers, "ETag: \"%032x\"\r\nContent-Length: 0\r\n", part);
+        return reply(p, "200 OK", headers, "");
+    }
+    if (post && of_uploads) {
+        snprintf(inner, sizeof inner, "<UploadId>%ld</UploadId>", upload);
+        return reply_xml(p, "InitiateMultipartUploadResult", path, inner);
+    }
     if (post) return reply_xml(p, "CompleteMultipartUploadResult", path, "<ETag>\"0-1\"</ETag>");
-    if (!strcmp(method, "DELETE")) return reply(p, "204 No Content", "", "");
-    if (began) return reply_xml(p, "ListMultipartUploadsResult", path, "<IsTruncated>false</IsTruncated>");
+    if (discard) return reply(p, "204 No Content", "", "");
+    if (of_uploads) return reply_xml(p, "ListMultipartUploadsResult", path, "<IsTruncated>false</IsTruncated>");
+    if (upload) return list_parts(p, o, upload);
     if (!whole) return reply(p, "404 Not Found", "Content-Length: 0\r\n", "");
-    char headers[96];
-    snprintf(headers, sizeof headers, "ETag: \"0-1\"\r\nContent-Length: %ld\r\n", size);
     return reply(p, "200 OK", headers, "") && !strcmp(method, "HEAD");
 }
 
@@ -146,13 +200,11 @@ static void *serve(void *argument) {
     setsockopt(p.socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     char *head = malloc(HEAD + 1), *scratch = malloc(SCRATCH), *end;
     size_t have = 0;
-#ifdef TLS
     if (tls) {
         p.ssl = SSL_new(tls);
         SSL_set_fd(p.ssl, p.socket);
         if (SSL_accept(p.ssl) <= 0) goto done;
     }
-#endif
     for (;;) {
         while (!(end = memmem(head, have, "\r\n\r\n", 4))) {
             long count = have < HEAD ? receive(&p, head + have, HEAD - have, 0) : 0;
@@ -179,9 +231,7 @@ static void *serve(void *argument) {
         head[have] = 0;
     }
 done:
-#ifdef TLS
     if (p.ssl) SSL_free(p.ssl);
-#endif
     close(p.socket);
     free(head);
     free(scratch);
@@ -200,13 +250,11 @@ int main(int count, char **words) {
     if (count != 2 && count != 4) return 2;
     photo_bytes = atol(words[1]);
     if (count == 4) {
-#ifdef TLS
         tls = SSL_CTX_new(TLS_server_method());
+        SSL_CTX_set_ciphersuites(tls, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384"); /* what S3 and most CDNs choose */
+        SSL_CTX_set_options(tls, SSL_OP_CIPHER_SERVER_PREFERENCE);
         if (SSL_CTX_use_certificate_chain_file(tls, words[2]) != 1) return ERR_print_errors_fp(stderr), 1;
         if (SSL_CTX_use_PrivateKey_file(tls, words[3], SSL_FILETYPE_PEM) != 1) return ERR_print_errors_fp(stderr), 1;
-#else
-        return fputs("built without TLS\n", stderr), 1;
-#endif
     }
     block_file = memfd_create("photo", 0);
     if (ftruncate(block_file, BLOCK)) return 1;

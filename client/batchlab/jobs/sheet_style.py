@@ -11,6 +11,9 @@ from batchlab.jobs.base import ParamsModel
 from batchlab.texts import Line
 
 MOST_PHOTOS = 1_000  # on the sheets of one participant
+_MOST_PAGE_PIXELS = 150_000_000  # A0 at 300 dpi has 139 million
+_MOST_SIDE_PIXELS = 65_500  # libjpeg's own limit
+_SIDES_MM = {"A3": (420.0, 297.0), "A4": (297.0, 210.0), "letter": (279.4, 215.9)}  # landscape
 
 Millimetres = Annotated[float, Field(ge=0, le=2_000, strict=True)]
 Points = Annotated[float, Field(ge=4, le=200, strict=True)]  # 1/72 inch, as in every word processor
@@ -44,8 +47,8 @@ Template = Annotated[Line, Field(max_length=500), AfterValidator(_template)]
 class CustomPaper(ParamsModel):
     """Paper of one's own; its orientation is as the sides say."""
 
-    width_mm: Annotated[float, Field(ge=20, le=2_000, strict=True)]
-    height_mm: Annotated[float, Field(ge=20, le=2_000, strict=True)]
+    width_mm: Annotated[float, Field(ge=20, le=2_000, strict=True, description="The width, 20 to 2,000.")]
+    height_mm: Annotated[float, Field(ge=20, le=2_000, strict=True, description="The height, 20 to 2,000.")]
 
 
 class SponsorStyle(ParamsModel):
@@ -144,7 +147,23 @@ class SheetStyle(ParamsModel):
         StrictInt, Field(ge=1, le=10_000_000_000, description="A photo file of more is bad.")
     ] = 100_000_000
 
+    def pixels(self) -> tuple[int, int]:
+        """Width and height of a page."""
+        if isinstance(self.paper, CustomPaper):
+            sides_mm = (self.paper.width_mm, self.paper.height_mm)
+        else:
+            sides_mm = _SIDES_MM[self.paper]
+            if self.orientation == "portrait":
+                sides_mm = sides_mm[::-1]
+        width, height = (round(side / 25.4 * self.dpi) for side in sides_mm)
+        return width, height
+
     @model_validator(mode="after")
-    def _on_paper(self) -> SheetStyle:
-        """JPEG ends at 65,535 pixels a side; what is left between the margins must hold photos."""
+    def _printable(self) -> SheetStyle:
+        width, height = self.pixels()
+        if width * height > _MOST_PAGE_PIXELS or max(width, height) > _MOST_SIDE_PIXELS:
+            raise ValueError(
+                f"a page would have {width:,} x {height:,} pixels, at most {_MOST_PAGE_PIXELS:,} in all. "
+                "Choose a lower dpi or smaller paper."
+            )
         return self

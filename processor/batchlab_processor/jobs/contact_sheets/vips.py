@@ -1,0 +1,23 @@
+"""libvips, made ready for sheets: the one place that imports it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from batchlab.kinds import ItemError, Kind
+
+# Read by fontconfig at the first text; the same fonts and hinting everywhere give the same sheets everywhere.
+os.environ.setdefault("FONTCONFIG_FILE", str(Path(__file__).parent / "fonts" / "fonts.conf"))
+
+try:
+    import pyvips
+except (ImportError, OSError) as error:  # OSError: the binding is there, libvips is not
+    raise ItemError(
+        Kind.VALIDATION, "Contact sheets need libvips. Install it: pip install 'batchlab-processor[sheets]'"
+    ) from error
+
+pyvips.concurrency_set(1)  # the job's workers keep the processors busy; more threads a sheet only cost
+pyvips.cache_set_max(0)  # no operation comes twice; the cache would keep decoded photos alive
+
+__all__ = ["pyvips"]

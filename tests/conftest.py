@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -84,3 +85,21 @@ def gcs_bucket(fake_gcs: servers.GCSServer) -> Iterator[str]:
     """A new bucket on fake-gcs-server."""
     with fake_gcs.bucket() as bucket:
         yield bucket
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a Postgres: DATABASE_URL's, else one of this machine or of the wheel; one for each test process."""
+    from batchlab_processor.postgres import postgres
+
+    with postgres(database_url=os.environ.get("DATABASE_URL", "")) as url:
+        yield url
+
+
+@pytest.fixture
+def database_url(postgres_server: str) -> Iterator[Any]:
+    """The URL of a new, empty database."""
+    from batchlab_processor.postgres import postgres
+
+    with postgres(database_url=postgres_server) as url:
+        yield url

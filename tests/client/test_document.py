@@ -180,7 +180,7 @@ def test_what_a_strangers_validator_says_is_shown_without_secrets() -> None:
 
 def test_an_unknown_type_names_the_nearest_installed_one() -> None:
     assert problems("type: zip-exprot") == [
-        'type: no job type "zip-exprot". Did you mean zip-export? Installed: self-test, zip-export.'
+        'type: no job type "zip-exprot". Did you mean zip-export? Installed: contact-sheets, self-test, zip-export.'
     ]
 
 

@@ -41,6 +41,7 @@ class JobParams(ParamsModel):
     """The params of one job type."""
 
     delivers: ClassVar[bool] = False  # whether the job writes files, so that its document must name an output
+    previews: ClassVar[bool] = False  # whether a dry run asks the processor what it would do
 
     def divisible(self) -> bool:
         """Whether several machines may share the items (shards > 1)."""

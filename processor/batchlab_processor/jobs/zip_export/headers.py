@@ -24,6 +24,7 @@ EXTRA = Struct("<2H")  # 4.5.1: id and length of an extra field
 ZIP_64 = 0x0001  # 4.5.3
 TIMES = 0x5455  # Info-ZIP's "extended timestamp"
 _TIMES = Struct("<2HBi")
+TIMES_BYTES = _TIMES.size
 _MODIFIED_ONLY = 1  # of its three times
 
 BIG = 0xFFFF_FFFF  # the first number of bytes that a classic field cannot say

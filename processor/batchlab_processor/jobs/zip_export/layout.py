@@ -123,7 +123,7 @@ class Layout:
         was cut there, in front of a member, and all from there on are lost.
         """
         begin = self.end if end is None else end
-        kept = bisect_left(self._begins, begin)
+        kept = bisect_left(self._begins, begin, hi=len(self))
         if len(crcs) != len(self):
             raise ValueError(f"{len(crcs)} CRC-32s for {len(self)} members")
         if self._begins[kept] != begin or any(crc is not None for crc in crcs[kept:]):

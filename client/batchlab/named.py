@@ -17,8 +17,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import yaml
-
 from batchlab.kinds import ItemError, Kind
 from batchlab.nearest import did_you_mean
 
@@ -83,6 +81,8 @@ class NamedEntries:
 
 def read_entries(path: Path, environ: Mapping[str, str]) -> NamedEntries:
     """The entries in the YAML or JSON file at `path`; raises ValueError, a line for each problem, no values."""
+    import yaml  # takes 20 ms, and most runs have no such file
+
     try:
         text = path.read_text(encoding="utf-8")
         loaded = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
-
-import stream_zip
+from typing import TYPE_CHECKING
 
 from batchlab_processor.jobs.zip_export.contents import is_text
 from batchlab_processor.jobs.zip_export.payload import CHUNK_BYTES, Payload
 from batchlab_processor.jobs.zip_export.photo import Member
+
+if TYPE_CHECKING:
+    from stream_zip import MemberFile
 
 _MODE = 0o100644  # a plain file that everybody may read
 _DEFLATE_LEVEL = 6
@@ -37,8 +39,10 @@ def archive(
     Stored members carry size and CRC-32 in their local header: readers of streams need them there. Classic
     headers as long as everything fits, Zip64 from there on.
     """
+    from stream_zip import stream_zip  # takes 50 ms with its ciphers, and most archives are not made by it
+
     files = _members(members, compress_text=compress_text)
-    yield from stream_zip.stream_zip(files, chunk_size=CHUNK_BYTES, password=_in_utf8(password))
+    yield from stream_zip(files, chunk_size=CHUNK_BYTES, password=_in_utf8(password))
 
 
 def _in_utf8(password: str | None) -> str | None:
@@ -46,19 +50,19 @@ def _in_utf8(password: str | None) -> str | None:
     return password.encode("utf-8").decode("latin-1") if password is not None else None
 
 
-def _members(
-    members: Iterable[tuple[Member, Payload]], *, compress_text: bool
-) -> Iterator[stream_zip.MemberFile]:
+def _members(members: Iterable[tuple[Member, Payload]], *, compress_text: bool) -> Iterator[MemberFile]:
+    from stream_zip import NO_COMPRESSION_32, NO_COMPRESSION_64, ZIP_AUTO
+
     end_bytes = _TAIL_BYTES
     for count, (member, payload) in enumerate(members, start=1):
         end_bytes += member_bytes(member.name, member.size_bytes)
         small = end_bytes <= _SMALL_BYTES and count <= _SMALL_MEMBERS
         if compress_text and is_text(member.name):
-            method = stream_zip.ZIP_AUTO(member.size_bytes, level=_DEFLATE_LEVEL)
+            method = ZIP_AUTO(member.size_bytes, level=_DEFLATE_LEVEL)
         elif small:
-            method = stream_zip.NO_COMPRESSION_32(member.size_bytes, member.crc32)
+            method = NO_COMPRESSION_32(member.size_bytes, member.crc32)
         else:
-            method = stream_zip.NO_COMPRESSION_64(member.size_bytes, member.crc32)
+            method = NO_COMPRESSION_64(member.size_bytes, member.crc32)
         try:
             yield member.name, member.date, _MODE, method, payload.chunks()
         finally:

@@ -20,6 +20,8 @@ from batchlab.roots import parse_host, parse_path_root
 PREFIX = "BATCHLAB_"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("json", "plain")
+# of the tests, and of the stack (batchlab_infra.settings): no settings of a process that handles jobs
+_OTHERS = ("BATCHLAB_TEST_", "BATCHLAB_STACK_", "BATCHLAB_MAIL_FROM", "BATCHLAB_PUBLIC_BASE_URL")
 STORE_SCHEMES = ("file", "s3", "r2", "gs", "memory")
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
@@ -46,7 +48,17 @@ class Settings:
     r2_secret_key: str = field(default="", repr=False)
     r2_bucket: str = ""
     s3_endpoint: str = ""
+    aws_access_key: str = field(default="", repr=False)  # "": boto3 looks where it looks
+    aws_secret_key: str = field(default="", repr=False)
+    aws_session_token: str = field(default="", repr=False)
+    aws_region: str = ""
+    aws_ca_bundle: str = ""  # path of the certificates that s3:// and r2:// trust; "": this machine's
     google_credentials: str = field(default="", repr=False)  # path or JSON of a service account
+
+    job_queue: str = ""  # where the dispatcher submits: names or ARNs of AWS Batch
+    express_job_queue: str = ""
+    job_definition: str = ""
+    intake_queue_url: str = ""  # the SQS queue that submitted jobs come by
 
     batch_job_id: str = ""  # AWS Batch's own id; "" outside of Batch
     batch_attempt: int = 0  # from 1; 0 outside of Batch
@@ -189,8 +201,17 @@ VARIABLES = (
     Variable("r2_access_key", ("R2_ACCESS_KEY",), str),
     Variable("r2_secret_key", ("R2_SECRET_KEY",), str),
     Variable("r2_bucket", ("R2_BUCKET",), str),
-    Variable("s3_endpoint", ("S3_ENDPOINT",), _endpoint),
+    Variable("s3_endpoint", ("S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"), _endpoint),
+    Variable("aws_access_key", ("AWS_ACCESS_KEY_ID",), str),
+    Variable("aws_secret_key", ("AWS_SECRET_ACCESS_KEY",), str),
+    Variable("aws_session_token", ("AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"), str),
+    Variable("aws_region", ("AWS_DEFAULT_REGION", "AWS_REGION"), str),  # boto3 reads the first
+    Variable("aws_ca_bundle", ("AWS_CA_BUNDLE",), str),
     Variable("google_credentials", ("FIREBASE_SERVICE_ACCOUNT", "GOOGLE_APPLICATION_CREDENTIALS"), str),
+    Variable("job_queue", ("BATCHLAB_JOB_QUEUE",), str),
+    Variable("express_job_queue", ("BATCHLAB_EXPRESS_JOB_QUEUE",), str),
+    Variable("job_definition", ("BATCHLAB_JOB_DEFINITION",), str),
+    Variable("intake_queue_url", ("BATCHLAB_INTAKE_QUEUE_URL",), str),
     Variable("batch_job_id", ("AWS_BATCH_JOB_ID",), str),
     Variable("batch_attempt", ("AWS_BATCH_JOB_ATTEMPT",), _count),
     Variable("batch_array_index", ("AWS_BATCH_JOB_ARRAY_INDEX",), _count),
@@ -204,7 +225,7 @@ def _strangers(environ: Mapping[str, str]) -> tuple[str, ...]:
     known = [name for variable in VARIABLES for name in variable.names if name.startswith(PREFIX)]
     lines = []
     for name in sorted(environ):
-        if name.startswith(PREFIX) and name not in known and not name.startswith("BATCHLAB_TEST_"):
+        if name.startswith(PREFIX) and name not in known and not name.startswith(_OTHERS):
             near = nearest(name.removeprefix(PREFIX), [other.removeprefix(PREFIX) for other in known])
             guess = f" Did you mean {PREFIX}{near}?" if near else ""
             lines.append(f"{name} is no setting and has no effect.{guess}")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from batchlab.errors import Denied, UsageError
 from batchlab.kinds import ItemError, Kind
@@ -30,6 +30,7 @@ from batchlab_processor.storage.base import (
     Writer,
     Written,
 )
+from batchlab_processor.storage.parts import CannotCopy, Parts, TakesParts
 
 if TYPE_CHECKING:
     from batchlab.authority import Authority
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Allowing",
+    "CannotCopy",
     "Listed",
+    "Parts",
     "Probed",
     "Reader",
     "Scheme",
@@ -48,6 +51,8 @@ __all__ = [
     "Written",
     "open_storage",
 ]
+
+T = TypeVar("T")
 
 
 class Allowing(Protocol):
@@ -61,9 +66,16 @@ class Allowing(Protocol):
 class Storage:
     """The verbs on any URL. Each asks the authority first; all raise ItemError and nothing else."""
 
-    def __init__(self, schemes: Mapping[str, Scheme], authority: Allowing) -> None:
+    def __init__(
+        self,
+        schemes: Mapping[str, Scheme],
+        authority: Allowing,
+        makers: Mapping[str, TakesParts] | None = None,
+    ) -> None:
+        """`makers`: who makes objects of parts, for schemes that do not do it themselves."""
         self._schemes = schemes
         self._authority = authority
+        self._makers = makers or {}
 
     def probe(self, url: str, *, delivered: bool = False) -> Probed:
         """What is known of a source, or of what this job `delivered`, without reading it whole."""
@@ -116,8 +128,24 @@ class Storage:
         The caller knows that no live writer is at work there.
         """
         allowed = self._authority.check_output(url)
-        scheme = self._scheme(allowed)
-        return scheme.abort_uploads(allowed) if isinstance(scheme, LeavesUploads) else 0
+        maker = self._maker(allowed)
+        return maker.abort_uploads(allowed) if isinstance(maker, LeavesUploads) else 0
+
+    def takes_parts(self, url: str) -> bool:
+        """Whether `begin_parts` works for this output."""
+        allowed = self._authority.check_output(url)
+        maker = self._maker(allowed)
+        return isinstance(maker, TakesParts) and maker.takes_parts(allowed)
+
+    def begin_parts(self, url: str, options: WriteOptions, part_bytes: int) -> Parts:
+        """A new object, to be made of parts of `part_bytes`. What dead writers left stays: see `abort_uploads`."""
+        allowed = self._authority.check_output(url)
+        return self._parts_maker(allowed).begin_parts(allowed, options, part_bytes)
+
+    def resume_parts(self, url: str, upload_id: str, options: WriteOptions, part_bytes: int) -> Parts:
+        """Goes on with what `begin_parts` began, here or in another process, with the same options."""
+        allowed = self._authority.check_output(url)
+        return self._parts_maker(allowed).resume_parts(allowed, upload_id, options, part_bytes)
 
     def read_document(self, url: str, *, limit_bytes: int) -> bytes:
         """The whole of a small source, decompressed; raises too_large above `limit_bytes`."""
@@ -136,6 +164,17 @@ class Storage:
                 return False
             raise
         return True
+
+    def _maker(self, url: str) -> Scheme | TakesParts:
+        return self._makers.get(url.partition("://")[0]) or self._scheme(url)
+
+    def _parts_maker(self, url: str) -> TakesParts:
+        maker = self._maker(url)
+        if not isinstance(maker, TakesParts):
+            raise ItemError(
+                Kind.VALIDATION, f"{shown(url)} takes no parts; write it whole, or use s3:// or r2://."
+            )
+        return maker
 
     def _scheme(self, url: str) -> Scheme:
         name = url.partition("://")[0]
@@ -160,18 +199,19 @@ def open_storage(settings: Settings, authority: Authority, *, guard: Guard | Non
             }
         ),
         authority,
+        _Lazily({"s3": lambda: _s3_parts("s3", settings), "r2": lambda: _s3_parts("r2", settings)}),
     )
 
 
-class _Lazily(Mapping[str, Scheme]):
-    """Schemes that are made at the first look."""
+class _Lazily(Mapping[str, T]):
+    """What is made at the first look."""
 
-    def __init__(self, makers: Mapping[str, Callable[[], Scheme]]) -> None:
+    def __init__(self, makers: Mapping[str, Callable[[], T]]) -> None:
         self._makers = makers
-        self._made: dict[str, Scheme] = {}
+        self._made: dict[str, T] = {}
         self._lock = threading.Lock()
 
-    def __getitem__(self, name: str) -> Scheme:
+    def __getitem__(self, name: str) -> T:
         with self._lock:
             if name not in self._made:
                 self._made[name] = self._makers[name]()
@@ -215,6 +255,14 @@ def _s3(scheme: str, settings: Settings) -> Scheme:
     except Denied as error:
         raise ItemError(Kind.AUTH, error.message) from error
     return S3Scheme(lambda: client, scheme=scheme)
+
+
+def _s3_parts(scheme: str, settings: Settings) -> TakesParts:
+    """Without boto3, which takes longer to start than a small archive to send."""
+    from batchlab.aws_requests import S3Requests
+    from batchlab_processor.storage.parts_s3 import S3PartsMaker
+
+    return S3PartsMaker(S3Requests(scheme, settings), scheme)
 
 
 def _gs(settings: Settings) -> Scheme:

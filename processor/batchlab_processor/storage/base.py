@@ -77,6 +77,7 @@ class WriteOptions:
     overwrite: bool = False
     replaces: str | None = None  # validator of the one object that may be replaced; another raises changed
     expected_bytes: int | None = None  # an upper bound, to choose the size of equal parts; None: unknown
+    crc32: bool = False  # parts (storage.parts) carry CRC-32s that the server checks and keeps; s3:// only
     on_upload: Callable[[str], None] | None = None  # told a multipart upload's id before its first part
 
 

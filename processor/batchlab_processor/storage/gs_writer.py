@@ -14,9 +14,8 @@ from batchlab.kinds import ItemError, Kind
 from batchlab.redact import shown
 from batchlab_processor.storage.base import WriteOptions, Written
 from batchlab_processor.storage.gs_errors import FAULTS, kind_of, status_of
-from batchlab_processor.storage.names import exists_already
+from batchlab_processor.storage.names import WORD, exists_already
 
-WORD = "batchlab-write"  # metadata: the writer's own word, which tells our object from another's
 CHUNK_BYTES = 8 * 1024 * 1024  # Google's advice for resumable uploads; held in memory once
 _log = logging.getLogger("batchlab.storage")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
 import stat
 import threading
@@ -12,13 +10,22 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
 
 from batchlab.kinds import ItemError, Kind
 from batchlab.redact import shown
 from batchlab_processor.storage.base import Listed, Probed, Reader, WriteOptions, Writer, Written
 from batchlab_processor.storage.draft import Draft, is_draft, read_metadata, sweep
+from batchlab_processor.storage.local_files import (
+    as_item_error,
+    changed,
+    in_our_words,
+    make_directories,
+    path_of,
+    remove_directories,
+    validator_of,
+)
 from batchlab_processor.storage.names import exists_already, quoted
+from batchlab_processor.storage.parts import Parts
 from batchlab_processor.storage.streams import HEAD_BYTES, StreamReader, cut
 
 
@@ -39,15 +46,15 @@ class LocalScheme:
         self, url: str, *, start: int = 0, end: int | None = None, validator: str | None = None
     ) -> Iterator[Reader]:
         with _opened(url) as (file, status):
-            seen = _validator(status)
+            seen = validator_of(status)
             if validator not in (None, seen):
-                raise _changed(url)
+                raise changed(url)
             first, last = cut(start, end, status.st_size)
             os.lseek(file, first, os.SEEK_SET)
 
             def unchanged() -> None:
-                if _validator(os.fstat(file)) != seen:
-                    raise _changed(url)
+                if validator_of(os.fstat(file)) != seen:
+                    raise changed(url)
 
             yield StreamReader(
                 _probed(url, status, b""),
@@ -65,26 +72,26 @@ class LocalScheme:
             raise ItemError(Kind.VALIDATION, f"{shown(url)} is a directory; add a name: {shown(url)}name.")
         folder = Path(target).parent
         made: list[Path] = []
-        with _in_our_words(url):
+        with in_our_words(url):
             try:
-                made = _make_directories(folder)
+                made = make_directories(folder)
                 self._sweep_once(str(folder))
                 writer = _LocalWriter(url, target, options)
             except (NotADirectoryError, FileNotFoundError) as error:
-                _remove_directories(made)
+                remove_directories(made)
                 raise ItemError(
                     Kind.VALIDATION, f"{shown(url)} lies below a file, not a directory."
                 ) from error
             except BaseException:
-                _remove_directories(made)
+                remove_directories(made)
                 raise
         try:
             yield writer
         finally:
-            with _in_our_words(url):
+            with in_our_words(url):
                 writer.draft.discard()
             if not writer.committed:
-                _remove_directories(made)
+                remove_directories(made)
 
     def list(self, prefix: str) -> Iterator[Listed]:
         path = path_of(prefix)
@@ -102,13 +109,27 @@ class LocalScheme:
         except OSError as error:
             raise as_item_error(error, url) from error
 
+    def takes_parts(self, url: str) -> bool:
+        return True
+
+    def begin_parts(self, url: str, options: WriteOptions, part_bytes: int) -> Parts:
+        from batchlab_processor.storage.parts_file import FileParts
+
+        return FileParts.begin(url, options, part_bytes)
+
+    def resume_parts(self, url: str, upload_id: str, options: WriteOptions, part_bytes: int) -> Parts:
+        from batchlab_processor.storage.parts_file import FileParts
+
+        return FileParts(url, upload_id, options, part_bytes)
+
     def signed_url(self, url: str, lifetime: timedelta) -> str:
         return url
 
     def abort_uploads(self, url: str) -> int:
-        """Removes what dead writers left in the directory of `url`."""
+        """Removes what dead writers left in the directory of `url`; parts only of `url` itself."""
+        target = path_of(url)
         try:
-            return sweep(str(Path(path_of(url)).parent))
+            return sweep(str(Path(target).parent), target)
         except OSError as error:
             raise as_item_error(error, url) from error
 
@@ -130,71 +151,29 @@ class _LocalWriter:
         self._options = options
 
     def write(self, data: bytes | memoryview) -> int:
-        with _in_our_words(self._url):
+        with in_our_words(self._url):
             return self.draft.write(data)
 
     def commit(self) -> Written:
         options = self._options
-        with _in_our_words(self._url):
+        with in_our_words(self._url):
             if options.metadata:
                 self.draft.describe(options.metadata)
-            if options.replaces is not None and _validator(Path(self._target).stat()) != options.replaces:
-                raise _changed(self._url)
+            if options.replaces is not None and validator_of(Path(self._target).stat()) != options.replaces:
+                raise changed(self._url)
             overwrite = options.overwrite or options.replaces is not None
             try:
                 status = self.draft.publish(self._target, overwrite=overwrite)
             except FileExistsError as error:
                 raise exists_already(self._url) from error
         self.committed = True
-        return Written(self._url, status.st_size, _validator(status))
-
-
-def path_of(url: str) -> str:
-    """The path that a file:// URL names, byte for byte; raises ItemError(validation) for another machine's."""
-    host, _, path = url.partition("://")[2].partition("/")
-    if host not in ("", "localhost"):
-        raise ItemError(Kind.VALIDATION, f"{shown(url)} needs three slashes: file:///directory/name.")
-    decoded = unquote_to_bytes("/" + path)
-    if b"\0" in decoded:
-        raise ItemError(Kind.VALIDATION, f"{shown(url)} holds a NUL, which no file name can.")
-    return os.fsdecode(decoded)
-
-
-def as_item_error(error: Exception, url: str) -> ItemError:
-    """What an error of the file system means for an item."""
-    place = shown(url)
-    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        return ItemError(Kind.MISSING, f"{place} is not there.")
-    if isinstance(error, IsADirectoryError):
-        return ItemError(Kind.VALIDATION, f"{place} is a directory; name a file in it.")
-    if isinstance(error, PermissionError):
-        return ItemError(Kind.AUTH, f"{place}: permission denied. Change its rights, or run as its owner.")
-    if isinstance(error, OSError):
-        number = error.errno
-        if number in (errno.ENOSPC, errno.EDQUOT):
-            return ItemError(Kind.TOO_LARGE, f"{place}: no space is left on its disk. Free some, then retry.")
-        if number == errno.EFBIG:
-            return ItemError(Kind.TOO_LARGE, f"{place} is larger than its file system allows.")
-        if number == errno.EROFS:
-            return ItemError(Kind.AUTH, f"{place}: its file system is read-only. Choose another place.")
-        if number in (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL):
-            return ItemError(Kind.VALIDATION, f"{place} cannot be a file's name: {os.strerror(number)}.")
-        return ItemError(Kind.API_ERROR, f"{place}: {error.strerror or error}.")
-    return ItemError(Kind.BUG, f"{place}: {type(error).__name__}: {error}")
-
-
-@contextmanager
-def _in_our_words(url: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise as_item_error(error, url) from error
+        return Written(self._url, status.st_size, validator_of(status))
 
 
 @contextmanager
 def _opened(url: str) -> Iterator[tuple[int, os.stat_result]]:
     """A regular file, open for reading; a pipe or device is refused, not waited for."""
-    with _in_our_words(url):
+    with in_our_words(url):
         file = os.open(path_of(url), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         status = os.fstat(file)
@@ -219,7 +198,7 @@ def _probed(url: str, status: os.stat_result, head: bytes) -> Probed:
     return Probed(
         url,
         size_bytes=status.st_size,
-        validator=_validator(status),
+        validator=validator_of(status),
         modified=_modified(status),
         head=head,
         ranges=True,
@@ -231,35 +210,6 @@ def _modified(status: os.stat_result) -> datetime:
         return datetime.fromtimestamp(status.st_mtime, UTC)
     except (OverflowError, ValueError):  # a file system may hold any number
         return datetime.fromtimestamp(0, UTC)
-
-
-def _validator(status: os.stat_result) -> str:
-    return f"{status.st_mtime_ns}-{status.st_size}-{status.st_ino}"
-
-
-def _changed(url: str) -> ItemError:
-    return ItemError(Kind.CHANGED, f"{shown(url)} is not the file it was.")
-
-
-def _make_directories(folder: Path) -> list[Path]:
-    """Afterwards `folder` exists; the directories that this made, outermost first."""
-    missing = []
-    while not folder.exists():
-        missing.append(folder)
-        folder = folder.parent
-    made = []
-    for each in reversed(missing):
-        with contextlib.suppress(FileExistsError):  # another writer was quicker
-            each.mkdir()
-            made.append(each)
-    return made
-
-
-def _remove_directories(made: list[Path]) -> None:
-    """Takes back what `_make_directories` made, unless somebody put something there meanwhile."""
-    for directory in reversed(made):
-        with contextlib.suppress(OSError):
-            directory.rmdir()
 
 
 def _files(folder: bytes, begin: bytes = b"") -> Iterator[Listed]:

@@ -14,6 +14,8 @@ from batchlab.kinds import ItemError, Kind
 from batchlab.redact import shown
 from batchlab_processor.storage.base import Listed, Probed, Reader, WriteOptions, Writer, Written
 from batchlab_processor.storage.names import exists_already, split_url, url_of
+from batchlab_processor.storage.parts import Parts
+from batchlab_processor.storage.parts_memory import MemoryParts
 from batchlab_processor.storage.streams import HEAD_BYTES, MemoryReader, cut
 
 
@@ -68,6 +70,15 @@ class MemoryScheme:
         name, key = split_url(url)
         with _lock:
             _buckets.get(name, {}).pop(key, None)
+
+    def takes_parts(self, url: str) -> bool:
+        return True
+
+    def begin_parts(self, url: str, options: WriteOptions, part_bytes: int) -> Parts:
+        return MemoryParts.begin(self, url, options, part_bytes)
+
+    def resume_parts(self, url: str, upload_id: str, options: WriteOptions, part_bytes: int) -> Parts:
+        return MemoryParts(self, url, upload_id, options, part_bytes)
 
     def signed_url(self, url: str, lifetime: timedelta) -> str:
         return url

@@ -8,19 +8,18 @@ tells "mine, and whole" from "somebody else's".
 from __future__ import annotations
 
 import logging
-import random
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from batchlab.kinds import ItemError, Kind
 from batchlab.redact import shown
 from batchlab_processor.storage.base import WriteOptions, Written
-from batchlab_processor.storage.names import exists_already
+from batchlab_processor.storage.names import WORD, exists_already
+from batchlab_processor.storage.patience import PASSING, Patience
 from batchlab_processor.storage.s3_errors import FAULTS, kind_of
 
 if TYPE_CHECKING:
@@ -31,25 +30,9 @@ SMALLEST_PART_BYTES = 8 * MIB
 UNKNOWN_PART_BYTES = 32 * MIB  # 10,000 of them: 312 GiB, with 128 MiB in memory
 MOST_PARTS = 10_000  # Source: Amazon S3 User Guide, "Multipart upload limits"; R2 has the same
 _PLANNED_PARTS = 9_500  # leaves room for an estimate that was a little low
-WORD = "batchlab-write"  # metadata: the writer's own word
 
-_PASSING = (Kind.NETWORK, Kind.TIMEOUT, Kind.API_ERROR, Kind.RATE_LIMIT)
 _log = logging.getLogger("batchlab.storage")
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How often a request is sent again, on top of boto3's own few tries."""
-
-    tries: int = 4
-    first_seconds: float = 0.5
-    longest_seconds: float = 8.0
-
-    def delays(self) -> Iterator[float]:
-        """Seconds to wait before each further try: doubling, up to half of it taken off at random."""
-        for further in range(self.tries - 1):
-            yield min(self.first_seconds * 2**further, self.longest_seconds) * random.uniform(0.5, 1)
 
 
 def part_bytes(expected_bytes: int | None) -> int:
@@ -212,7 +195,7 @@ class MultipartWriter:
             except FAULTS as error:
                 found = self._about(error)
                 # MISSING: an upload that has been completed is no longer there
-                if found.kind in (*_PASSING, Kind.CHANGED, Kind.MISSING):
+                if found.kind in (*PASSING, Kind.CHANGED, Kind.MISSING):
                     seen = self._seen()
                     if seen is not None and seen.get("Metadata", {}).get(WORD) == self._word:
                         return str(seen["ETag"])  # only the answer was lost
@@ -221,7 +204,7 @@ class MultipartWriter:
                 if found.kind is Kind.CHANGED:
                     raise exists_already(self._url) from error
                 delay = next(delays, None)
-                if delay is None or found.kind not in _PASSING:
+                if delay is None or found.kind not in PASSING:
                     raise found from error
                 self._stop.wait(delay)
 
@@ -262,7 +245,7 @@ class MultipartWriter:
                 return request()
             except FAULTS as error:
                 delay = next(delays, None)
-                if delay is None or pause.is_set() or kind_of(error).kind not in _PASSING:
+                if delay is None or pause.is_set() or kind_of(error).kind not in PASSING:
                     raise self._about(error) from error
                 pause.wait(delay)
 

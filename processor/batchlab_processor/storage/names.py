@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote
 from batchlab.kinds import ItemError, Kind
 from batchlab.redact import shown
 
+WORD = "batchlab-write"  # metadata: the writer's own word, which tells our object from another's
 _SAFE = "/!$&'()*+,;=:@~-._"  # what stays as it is in a path: RFC 3986 pchar and "/"
 
 

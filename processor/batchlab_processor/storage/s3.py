@@ -15,8 +15,9 @@ from botocore.exceptions import ClientError
 from batchlab.kinds import ItemError, Kind
 from batchlab.redact import shown
 from batchlab_processor.storage.base import Listed, Probed, Reader, WriteOptions, Writer
-from batchlab_processor.storage.multipart import MultipartWriter, Patience
+from batchlab_processor.storage.multipart import MultipartWriter
 from batchlab_processor.storage.names import split_object_url, split_url, url_of
+from batchlab_processor.storage.patience import Patience
 from batchlab_processor.storage.s3_errors import FAULTS, code_of, kind_of, status_of
 from batchlab_processor.storage.streams import HEAD_BYTES, MemoryReader, StreamReader
 

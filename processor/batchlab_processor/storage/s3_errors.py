@@ -6,44 +6,8 @@ from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
 from batchlab.kinds import ItemError, Kind
-from batchlab_processor.storage.statuses import kind_of_status, retry_after_seconds
-
-_KINDS: dict[str, Kind] = {
-    "NoSuchKey": Kind.MISSING,
-    "NoSuchBucket": Kind.MISSING,
-    "NoSuchUpload": Kind.MISSING,
-    "NoSuchVersion": Kind.MISSING,
-    "NotFound": Kind.MISSING,
-    "AccessDenied": Kind.AUTH,
-    "AllAccessDisabled": Kind.AUTH,
-    "InvalidAccessKeyId": Kind.AUTH,
-    "SignatureDoesNotMatch": Kind.AUTH,
-    "InvalidObjectState": Kind.AUTH,  # archived to Glacier: readable after a restore
-    "RequestTimeTooSkewed": Kind.AUTH,
-    "Unauthorized": Kind.AUTH,
-    "ExpiredToken": Kind.EXPIRED_CREDENTIALS,
-    "ExpiredTokenException": Kind.EXPIRED_CREDENTIALS,
-    "TokenRefreshRequired": Kind.EXPIRED_CREDENTIALS,
-    "InvalidToken": Kind.EXPIRED_CREDENTIALS,
-    "PreconditionFailed": Kind.CHANGED,
-    "SlowDown": Kind.API_ERROR,
-    "ServiceUnavailable": Kind.API_ERROR,
-    "InternalError": Kind.API_ERROR,
-    "ConditionalRequestConflict": Kind.API_ERROR,
-    "OperationAborted": Kind.API_ERROR,
-    "RequestTimeout": Kind.TIMEOUT,
-    "TooManyRequests": Kind.RATE_LIMIT,
-    "EntityTooLarge": Kind.TOO_LARGE,
-}
-
-_CURES: dict[str, str] = {
-    "InvalidObjectState": "The object is archived: restore it first.",
-    "RequestTimeTooSkewed": "This machine's clock is wrong: set it.",
-    "InvalidAccessKeyId": "Check the access key (AWS_ACCESS_KEY_ID; R2_ACCESS_KEY for r2://).",
-    "SignatureDoesNotMatch": "Check the secret key (AWS_SECRET_ACCESS_KEY; R2_SECRET_KEY for r2://).",
-    "NoSuchBucket": "There is no such bucket: check its name and region.",
-    "PreconditionFailed": "It is not the object it was.",
-}
+from batchlab_processor.storage.s3_codes import CURES, kind_of_code
+from batchlab_processor.storage.statuses import retry_after_seconds
 
 # All that boto3 raises for what happens outside of this process; a garbled answer is no BotoCoreError
 FAULTS = (boto.ClientError, boto.BotoCoreError, ResponseParserError, OSError)
@@ -81,10 +45,10 @@ def status_of(error: boto.ClientError) -> int:
 def _answered(error: boto.ClientError) -> ItemError:
     code, status = code_of(error), status_of(error)
     said = error.response.get("Error", {}).get("Message", "") or code or f"status {status}"
-    kind = _KINDS.get(code) or kind_of_status(status)
+    kind = kind_of_code(code, status)
     if code == "400" and error.operation_name.startswith("Head"):
         kind = Kind.EXPIRED_CREDENTIALS  # the answer to a HEAD has no words; with an expired token it is this
-    cure = _CURES.get(code, "")
+    cure = CURES.get(code, "")
     text = f"{error.operation_name}: {said.rstrip('.')} ({code or status}). {cure}".strip()
     return ItemError(kind, text, retry_after_seconds=_retry_after(error))
 

@@ -109,7 +109,7 @@ def _s3_place(
     keeps_order: bool = False,
 ) -> Iterator[Place]:
     from batchlab.aws import s3_client
-    from batchlab_processor.storage.multipart import Patience
+    from batchlab_processor.storage.patience import Patience
     from batchlab_processor.storage.s3 import S3Scheme
 
     environment = server.r2_environment(bucket) if name == "r2" else server.environment()

@@ -15,7 +15,8 @@ from batchlab.kinds import ItemError, Kind
 from batchlab_processor.storage import draft
 from batchlab_processor.storage.base import WriteOptions
 from batchlab_processor.storage.draft import is_draft
-from batchlab_processor.storage.local import LocalScheme, as_item_error, path_of
+from batchlab_processor.storage.local import LocalScheme
+from batchlab_processor.storage.local_files import as_item_error, path_of
 
 SCHEME = LocalScheme()
 

@@ -13,7 +13,8 @@ import pytest
 from batchlab.kinds import ItemError, Kind
 from batchlab_processor.storage import multipart
 from batchlab_processor.storage.base import WriteOptions
-from batchlab_processor.storage.multipart import MIB, Patience, part_bytes
+from batchlab_processor.storage.multipart import MIB, part_bytes
+from batchlab_processor.storage.patience import Patience
 from batchlab_processor.storage.s3 import S3Scheme
 from tests.faults_proxy import (
     Cut,

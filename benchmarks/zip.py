@@ -1,8 +1,9 @@
 """What an export costs: time, CPU, memory. Runs the real command in a process of its own.
 
-    scripts/bench zip --size 4GiB                    from many photos to a file
-    scripts/bench zip --size 4GiB --single --to s3   from one photo to an S3 sink on loopback
+    scripts/bench zip --size 4GiB                    from many photos to S3
+    scripts/bench zip --size 4GiB --single --to file from one photo to a file
     scripts/bench zip --peers --tls                  beside what people use today, over TLS both ways
+    scripts/bench zip --all                          every table of docs/performance.md; 10 minutes
 
 Source and sink are `benchmarks.loopback`: a server that costs little and checks nothing. To a file the disk
 is measured too. With --peers ours runs before each peer, in turn, and ratios are taken pair by pair.
@@ -17,11 +18,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 
 from batchlab.authority import Authority
 from batchlab.document import load_document
@@ -29,6 +30,7 @@ from batchlab.records import submit_locally
 from batchlab.sizes import parse_size
 from batchlab.status import State
 from batchlab.stores import open_store
+from benchmarks.figures import Measured, Pairs, peers_tables, runs_table
 from benchmarks.loopback import Loopback, serving
 from benchmarks.peers import PEERS, Peer, install
 
@@ -38,24 +40,6 @@ _MIB = 1 << 20
 _TRUST = ("SSL_CERT_FILE", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 # What a ZIP may need beyond its photos: headers and directory.
 _MEMBER_BYTES = 512
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One run of a command."""
-
-    size_bytes: int  # of the archive
-    wall_seconds: float
-    cpu_seconds: float  # user and system of the whole process tree, start included
-    peak_rss_mib: float  # of the largest process; never less than this process has itself
-
-    @property
-    def cpu_seconds_per_gb(self) -> float:
-        return self.cpu_seconds / self.size_bytes * 1e9
-
-    @property
-    def megabytes_per_second(self) -> float:
-        return self.size_bytes / 1e6 / self.wall_seconds
 
 
 @dataclass(frozen=True)
@@ -74,9 +58,8 @@ class Exports:
         output = f"s3://{bucket}/{key}" if to == "s3" else (self.folder / "out").as_uri()
         urls = [f"{self.place.url}/photos/{number:06}.jpg" for number in range(self.photos)]
         limits = {"workers": self.options.workers, "ahead_bytes": self.options.ahead}
-        document = load_document(
-            {"type": "zip-export", "params": {"items": urls}, "output": output, "limits": limits}
-        )
+        params = {"items": urls, "sink": self.options.sink}
+        document = load_document({"type": "zip-export", "params": params, "output": output, "limits": limits})
         grant = Authority.granted(
             sources=[f"{self.place.url}/"], outputs=[output], allow_local=True, overwrite=True, exact_target=False
         )  # fmt: skip
@@ -104,8 +87,8 @@ class Exports:
         self._check(size, peer.name)
         return Measured(size, *costs)
 
-    def _run(self, command: Sequence[str]) -> tuple[int, float, float, float]:
-        """Exit code, wall seconds, CPU seconds, peak RSS in MiB."""
+    def _run(self, command: Sequence[str]) -> tuple[int, float, float, float, float]:
+        """Exit code, wall seconds, CPU seconds, peak RSS in MiB, the server's CPU seconds."""
         environment = {
             "PATH": os.environ["PATH"],
             "TMPDIR": str(self.folder),
@@ -117,12 +100,13 @@ class Exports:
         }
         if self.place.authority:
             environment |= dict.fromkeys(_TRUST, str(self.place.authority))
-        begin = time.monotonic()
+        begin, served = time.monotonic(), self.place.cpu_seconds()
         child = subprocess.Popen(command, env=environment)
         _, status, usage = os.wait4(child.pid, 0)  # counts the processes it started, too
         wall = time.monotonic() - begin
         child.returncode = os.waitstatus_to_exitcode(status)
-        return child.returncode, wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+        cpu, served = usage.ru_utime + usage.ru_stime, self.place.cpu_seconds() - served
+        return child.returncode, wall, cpu, usage.ru_maxrss / 1024, served
 
     def _check(self, received: int, name: str) -> None:
         photos = self.photos * self.photo_bytes
@@ -132,71 +116,70 @@ class Exports:
 
 def main() -> None:
     options = _options()
+    if options.peers is not None or options.all:
+        install()
+    cpu = f"{os.cpu_count()}-core {platform.machine()}, Python {platform.python_version()}"
+    print(f"{datetime.now(UTC):%Y-%m-%d}, {cpu}, load {os.getloadavg()[0]:.1f} before\n")
+    if options.all:
+        _everything(options)
+    elif options.peers is not None:
+        peers = [peer for peer in PEERS if peer.name in (options.peers or NAMES)]
+        print(peers_tables({_protocol(options.tls): _beside(peers, options, tls=options.tls)}))
+    else:
+        print(runs_table([_alone(options, tls=options.tls)]))
+    print(f"\nLoad after: {os.getloadavg()[0]:.1f}.")
+
+
+def _everything(options: argparse.Namespace) -> None:
+    print(peers_tables({_protocol(tls): _beside(PEERS, options, tls=tls) for tls in (False, True)}), "\n")
+    options.photos, options.single, options.runs = None, False, max(3, options.runs)
+    rows = []
+    for size, to in (("200MB", "s3"), ("1GiB", "s3"), ("4GiB", "s3"), ("1GiB", "file"), ("4GiB", "file")):
+        options.size, options.to = parse_size(size), to
+        rows += [_alone(options, tls=tls) for tls in (False, True)]
+    print(runs_table(rows))
+
+
+def _beside(peers: Sequence[Peer], options: argparse.Namespace, *, tls: bool) -> dict[str, Pairs]:
+    """Ours and each peer in turn, `options.pairs` times."""
+    found: dict[str, list[tuple[Measured, Measured]]] = {peer.made_of: [] for peer in peers}
+    count = options.photos or 300
+    with _exports(options, count, options.photo_size, tls=tls) as exports:
+        for _ in range(options.pairs):
+            for peer in peers:
+                found[peer.made_of].append((exports.ours("s3"), exports.theirs(peer)))
+                print(".", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return dict(found)
+
+
+def _alone(options: argparse.Namespace, *, tls: bool) -> tuple[str, list[Measured]]:
+    """Ours `options.runs` times; with a name for the row."""
     photo_bytes = options.size if options.single else min(options.photo_size, options.size)
     count = options.photos or max(1, options.size // photo_bytes)
-    if options.peers is not None:
-        install()
-    with serving(photo_bytes, tls=options.tls) as place, tempfile.TemporaryDirectory() as folder:
-        exports = Exports(place, Path(folder), count, photo_bytes, options)
-        cpu = f"{os.cpu_count()}-core {platform.machine()}, Python {platform.python_version()}"
-        load = f"load {os.getloadavg()[0]:.1f} before"
-        print(
-            f"{datetime.now(UTC):%Y-%m-%d}, {cpu}, {load}; {count:,} photos of {photo_bytes / _MIB:.1f} MiB",
-            end="",
-        )
-        print(f" over {'TLS' if options.tls else 'http'} to {options.to}, workers {options.workers}\n")
-        if options.peers is None:
-            table([("ours", [exports.ours(options.to) for _ in range(options.runs)])])
-        else:
-            compare(exports, [peer for peer in PEERS if peer.name in (options.peers or NAMES)], options.pairs)
-        print(f"\nLoad after: {os.getloadavg()[0]:.1f}.")
+    with _exports(options, count, photo_bytes, tls=tls) as exports:
+        runs = [exports.ours(options.to) for _ in range(options.runs)]
+    return f"{count:,} photos of {photo_bytes / _MIB:.1f} MiB, {_protocol(tls)} to {options.to}", runs
 
 
-def compare(exports: Exports, peers: Sequence[Peer], pairs: int) -> None:
-    """Ours and each peer in turn, `pairs` times; prints medians, and ratios pair by pair."""
-    both: dict[str, list[tuple[Measured, Measured]]] = {peer.name: [] for peer in peers}
-    for _ in range(pairs):
-        for peer in peers:
-            both[peer.name].append((exports.ours(), exports.theirs(peer)))
-            print(".", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    ours = [pair[0] for runs in both.values() for pair in runs]
-    table([("ours", ours), *((peer.made_of, [pair[1] for pair in both[peer.name]]) for peer in peers)])
-    print("\n| Ours beside | CPU: theirs / ours | MB/s: ours / theirs |\n|---|---|---|")
-    for peer in peers:
-        cpu = _ratios(
-            both[peer.name], lambda ours, theirs: theirs.cpu_seconds_per_gb / ours.cpu_seconds_per_gb
-        )
-        speed = _ratios(
-            both[peer.name], lambda ours, theirs: ours.megabytes_per_second / theirs.megabytes_per_second
-        )
-        print(f"| {peer.made_of} | {cpu} | {speed} |")
+@contextmanager
+def _exports(options: argparse.Namespace, count: int, photo_bytes: int, *, tls: bool) -> Iterator[Exports]:
+    with serving(photo_bytes, tls=tls) as place, tempfile.TemporaryDirectory() as folder:
+        yield Exports(place, Path(folder), count, photo_bytes, options)
 
 
-def _ratios(pairs: Sequence[tuple[Measured, Measured]], ratio: Callable[[Measured, Measured], float]) -> str:
-    found = [ratio(*pair) for pair in pairs]
-    return f"**{median(found):.1f}** ({', '.join(f'{value:.1f}' for value in found)})"
-
-
-def table(rows: Sequence[tuple[str, Sequence[Measured]]]) -> None:
-    """Medians, as Markdown."""
-    print("| Export by | runs | wall s | MB/s | CPU-s/GB | peak RSS MiB |\n|---|--:|--:|--:|--:|--:|")
-    for name, runs in rows:
-        print(
-            f"| {name} | {len(runs)} | {median(run.wall_seconds for run in runs):.1f} "
-            f"| {median(run.megabytes_per_second for run in runs):.0f} "
-            f"| {median(run.cpu_seconds_per_gb for run in runs):.1f} "
-            f"| {median(run.peak_rss_mib for run in runs):.0f} |"
-        )
+def _protocol(tls: bool) -> str:
+    return "TLS" if tls else "http"
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench zip", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--size", type=parse_size, default="1GiB", help="bytes of all photos together (1GiB)")
-    parser.add_argument("--photos", type=int, help="how many photos, instead of --size (with --peers: 300)")
+    parser.add_argument("--photos", type=int, help="how many photos, instead of --size (with --peers 300)")
     parser.add_argument("--photo-size", type=parse_size, default="4MiB", help="bytes of one photo (4MiB)")
     parser.add_argument("--single", action="store_true", help="one photo of --size")
-    parser.add_argument("--to", choices=("file", "s3"), default="file")
+    parser.add_argument("--to", choices=("file", "s3"), default="s3")
+    parser.add_argument("--sink", choices=("auto", "planned", "streaming"), default="auto")
     parser.add_argument("--tls", action="store_true", help="source and sink speak TLS")
     parser.add_argument("--workers", type=int, default=5, help="downloads at once (5)")
     parser.add_argument("--ahead", type=parse_size, default="256MiB", help="limits.ahead_bytes (256MiB)")
@@ -208,12 +191,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--under", metavar="COMMAND", help="a profiler to run ours under, for example py-spy record ... --"
     )
-    options = parser.parse_args()
-    if options.peers is not None:
-        options.to = "s3"
-        options.size = max(options.size, options.photo_size)
-        options.photos = options.photos or 300
-    return options
+    parser.add_argument("--all", action="store_true", help="every table of docs/performance.md")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -42,11 +42,10 @@ def page(
         image = image.insert(strip, grid.left, grid.strip_top)
     per_mm = style.dpi / 25.4
     image = image.copy(xres=per_mm, yres=per_mm)
-    image.set_type(pyvips.GValue.gstr_type, "resolution-unit", "in")
     if style.format == "png":
-        return bytes(image.pngsave_buffer(keep="icc", profile="srgb"))
+        return bytes(image.pngsave_buffer(profile="srgb"))
     halved = "on" if style.subsampling == "4:2:0" else "off"
-    return bytes(image.jpegsave_buffer(Q=style.quality, subsample_mode=halved, keep="icc", profile="srgb"))
+    return bytes(image.jpegsave_buffer(Q=style.quality, subsample_mode=halved, profile="srgb"))
 
 
 def _placeholder(style: SheetStyle, grid: PageGrid) -> pyvips.Image:

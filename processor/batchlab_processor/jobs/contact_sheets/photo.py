@@ -21,12 +21,12 @@ _TURNED = 5  # EXIF orientations from here on lie on their side
 
 
 def photo_image(photo: bytes | memoryview | Path, style: SheetStyle, box: Size) -> pyvips.Image:
-    """As `picture`, of a file of at most style.max_photo_bytes."""
+    """As `picture`, of a file of at most max_photo_bytes."""
     size_bytes = photo.stat().st_size if isinstance(photo, Path) else len(photo)
     if size_bytes > style.max_photo_bytes:
         raise ItemError(
             Kind.TOO_LARGE,
-            f"The file has {size_bytes:,} bytes; style.max_photo_bytes allows {style.max_photo_bytes:,}.",
+            f"The file has {size_bytes:,} bytes; max_photo_bytes allows {style.max_photo_bytes:,}.",
         )
     return picture(photo.read_bytes() if isinstance(photo, Path) else photo, style, box, style.photo_fit)
 
@@ -111,7 +111,7 @@ def _check_pixels(width: int, height: int, most: int) -> None:
     if width * height > most:
         raise ItemError(
             Kind.TOO_LARGE,
-            f"The picture has {width:,} x {height:,} pixels; style.max_pixels allows {most:,}.",
+            f"The picture has {width:,} x {height:,} pixels; max_pixels allows {most:,}.",
         )
 
 

@@ -143,12 +143,15 @@ def _new_s3_client(scheme: str, endpoint: str, access_key: str, secret_key: str,
         raise explained(error, f"{scheme}://") from None
 
 
-def service_client(service: str, region: str = "") -> Any:
-    """A client for an AWS service other than storage, such as "batch", at AWS or where AWS_ENDPOINT_URL says."""
+def service_client(service: str, region: str = "", *, attempts: int = 5) -> Any:
+    """A client for an AWS service other than storage, such as "batch", at AWS or where AWS_ENDPOINT_URL says.
+
+    `attempts` are botocore's own; 1 where a request must not be sent again before somebody has looked.
+    """
     import boto3
     from botocore.config import Config
 
-    settled = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=10)
+    settled = Config(retries={"mode": "standard", "total_max_attempts": attempts}, connect_timeout=10)
     return boto3.session.Session().client(service, region_name=region or None, config=settled)  # type: ignore[call-overload]
 
 

@@ -1,0 +1,117 @@
+"""The handlers that AWS Lambda calls: api, public, dispatcher, notifier. What they need is made once a container."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from batchlab import aws
+from batchlab.errors import BatchlabError, DocumentError, NotFound
+from batchlab.service.dispatch import BatchPlace, Dispatcher
+from batchlab.service.intake import accept
+from batchlab.settings import Settings
+from batchlab.stores import open_store
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+JSON = dict[str, Any]
+
+LATER_SECONDS = 65  # a claim of the dispatcher is 60 s old by then, whoever left it
+_RESERVE_MILLISECONDS = 15_000  # one message may take 10 s of back-off; what is not begun by then goes back
+
+logger = logging.getLogger("batchlab")
+
+
+def dispatcher(event: JSON, context: Any) -> JSON:
+    """Messages of the intake queue, up to 10; returns those that must come again."""
+    failed = []
+    for record in event["Records"]:
+        seconds = _dispatch(record, context.get_remaining_time_in_millis())
+        if seconds is not None:
+            failed.append({"itemIdentifier": record["messageId"]})
+            _show_again(record, seconds)
+    return {"batchItemFailures": failed}
+
+
+def notifier(event: JSON, context: Any) -> JSON:
+    """Events of AWS Batch. They are written to the log; telling people comes with the endpoint."""
+    for record in event["Records"]:
+        logger.warning("event: %s", record["body"])
+    return {"batchItemFailures": []}
+
+
+def api(event: JSON, context: Any) -> JSON:
+    """The endpoint; not in this version."""
+    return _not_here("The endpoint")
+
+
+def public(event: JSON, context: Any) -> JSON:
+    """Customers' pages; not in this version."""
+    return _not_here("This page")
+
+
+def _dispatch(record: JSON, milliseconds_left: int) -> int | None:
+    """None when the message is done with, else the seconds after which it is tried again."""
+    if milliseconds_left < _RESERVE_MILLISECONDS:
+        return 0
+    message = record["messageId"]
+    try:
+        store, settings = _store(), _settings()
+        job_id = accept(record["body"], message, store, settings)
+        batch_job = _dispatcher().dispatch(job_id)
+    except (DocumentError, NotFound) as error:
+        # No waiting makes it right: its tries are used up at once, and the dead-letter queue's alarm tells.
+        logger.error("message %s is no job: %s", message, error.message)
+        return 0
+    except BatchlabError as error:
+        logger.warning("message %s is tried again: %s", message, error.message)
+        return LATER_SECONDS
+    except Exception:
+        logger.exception("message %s is tried again", message)
+        return LATER_SECONDS
+    logger.info("job %s is %s in AWS Batch", job_id, batch_job or "over, and not")
+    return None
+
+
+def _show_again(record: JSON, seconds: int) -> None:
+    url = _settings().intake_queue_url
+    try:
+        _sqs().change_message_visibility(
+            QueueUrl=url, ReceiptHandle=record["receiptHandle"], VisibilityTimeout=seconds
+        )
+    except Exception as error:  # noqa: BLE001  it is seen again anyway, after the queue's own time
+        logger.warning("message %s: %s", record["messageId"], aws.explained(error, url).message)
+
+
+def _not_here(what: str) -> JSON:
+    body = {"title": f"{what} is not in this version of batchlab.", "status": 501}
+    return {
+        "statusCode": 501,
+        "headers": {"content-type": "application/problem+json"},
+        "body": json.dumps(body),
+    }
+
+
+@cache
+def _settings() -> Settings:
+    return Settings.from_environment(os.environ)
+
+
+@cache
+def _store() -> Any:
+    return open_store(_settings().store, settings=_settings())
+
+
+@cache
+def _sqs() -> SQSClient:
+    client: SQSClient = aws.service_client("sqs")
+    return client
+
+
+@cache
+def _dispatcher() -> Dispatcher:
+    return Dispatcher(_store(), aws.service_client("batch", attempts=1), BatchPlace.of_settings(_settings()))

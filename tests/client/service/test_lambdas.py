@@ -1,0 +1,245 @@
+"""batchlab.service.lambdas: messages on the intake queue become jobs; what cannot ends on the dead-letter queue."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from batchlab import aws
+from batchlab.document import load_document
+from batchlab.ids import id_from_bits, new_id
+from batchlab.records import JobRecords, submit_locally
+from batchlab.service import lambdas
+from batchlab.store import Store
+from tests.client.service.conftest import DEFINITION, Simulated
+from tests.servers import S3Server
+
+SELF_TEST = '{"type": "self-test"}'
+
+
+@dataclass
+class Intake:
+    """The intake queue, and what AWS Lambda does with it. Visibility is told, not waited for."""
+
+    account: Simulated
+    bucket: str
+    url: str
+    dead_url: str
+    waits: list[int]  # seconds after which messages were to be seen again
+
+    @property
+    def store(self) -> Store:
+        return lambdas._store()
+
+    def send(self, body: str) -> None:
+        self.account.sqs.send_message(QueueUrl=self.url, MessageBody=body)
+
+    def event(self) -> dict[str, Any]:
+        """The next messages, as Lambda hands them to a function."""
+        found = self.account.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get(
+            "Messages", []
+        )
+        return {
+            "Records": [
+                {"messageId": each["MessageId"], "receiptHandle": each["ReceiptHandle"], "body": each["Body"]}
+                for each in found
+            ]
+        }
+
+    def poll(self, *, milliseconds_left: int = 60_000) -> None:
+        """Feeds the dispatcher until the queue is empty; what it does not return is deleted."""
+        context = SimpleNamespace(get_remaining_time_in_millis=lambda: milliseconds_left)
+        while records := (event := self.event())["Records"]:
+            answer = lambdas.dispatcher(event, context)
+            failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
+            for record in records:
+                if record["messageId"] not in failed:
+                    self.account.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=record["receiptHandle"])
+
+    def dead(self) -> list[str]:
+        """The bodies on the dead-letter queue."""
+        found = self.account.sqs.receive_message(QueueUrl=self.dead_url, MaxNumberOfMessages=10)
+        return [each["Body"] for each in found.get("Messages", [])]
+
+
+@pytest.fixture
+def intake(
+    account: Simulated, moto_s3: S3Server, moto_bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Intake]:
+    def queue(name: str, **attributes: str) -> str:
+        made = account.sqs.create_queue(QueueName=f"{moto_bucket}-{name}", Attributes=attributes)
+        return str(made["QueueUrl"])
+
+    dead = queue("jobs-dead")
+    arn = account.sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
+    url = queue("jobs", RedrivePolicy=json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 3}))
+    for name, value in {
+        "BATCHLAB_STORE": f"s3://{moto_bucket}/store",
+        "BATCHLAB_JOB_QUEUE": account.queue,
+        "BATCHLAB_JOB_DEFINITION": DEFINITION,
+        "BATCHLAB_INTAKE_QUEUE_URL": url,
+        "BATCHLAB_JOB_TYPES": "self-test zip-export",
+        "BATCHLAB_SOURCE_ROOTS": f"s3://{moto_bucket}/documents",
+        "BATCHLAB_OUTPUT_ROOTS": f"s3://{moto_bucket}/exports",
+    }.items():
+        monkeypatch.setenv(name, value)
+    for name, value in moto_s3.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(aws, "service_client", lambda name, **_: getattr(account, name))
+    made = Intake(account, moto_bucket, url, dead, [])
+    show_again = lambdas._show_again
+
+    def at_once(record: Any, seconds: int) -> None:
+        made.waits.append(seconds)
+        show_again(record, 0)
+
+    monkeypatch.setattr(lambdas, "_show_again", at_once)
+    made_once = (lambdas._settings, lambdas._store, lambdas._sqs, lambdas._dispatcher)
+    for each in made_once:
+        each.cache_clear()
+    yield made
+    for each in made_once:
+        each.cache_clear()
+    for made_queue in (url, dead):
+        account.sqs.delete_queue(QueueUrl=made_queue)
+
+
+def test_a_job_of_the_endpoint_is_submitted(intake: Intake) -> None:
+    document = load_document(SELF_TEST)
+    submit_locally(intake.store, document)
+    intake.send(json.dumps({"job": document.id}))
+    intake.poll()
+    [job] = intake.account.jobs()
+    assert job["parameters"]["job"] == f"s3://{intake.bucket}/store/jobs/{document.id}/job.json"
+    assert intake.dead() == []
+
+
+def test_a_document_put_straight_on_the_queue_becomes_a_job(intake: Intake) -> None:
+    intake.send("type: self-test\ntitle: By hand\n")
+    intake.poll()
+    [job] = intake.account.jobs()
+    job_id = job["parameters"]["job"].split("/")[-2]
+    records = JobRecords(intake.store, job_id)
+    assert (records.document().title, records.status().state) == ("By hand", "queued")
+
+
+@pytest.mark.parametrize(
+    "body", ["s3://BUCKET/documents/mine.json", '{"job": "s3://BUCKET/documents/mine.json"}']
+)
+def test_the_url_of_a_document_becomes_a_job(intake: Intake, body: str) -> None:
+    intake.account.s3.put_object(Bucket=intake.bucket, Key="documents/mine.json", Body=SELF_TEST.encode())
+    intake.send(body.replace("BUCKET", intake.bucket))
+    intake.poll()
+    assert len(intake.account.jobs()) == 1
+
+
+def test_the_url_of_a_job_in_the_store_is_that_job(intake: Intake) -> None:
+    document = load_document(SELF_TEST)
+    submit_locally(intake.store, document)
+    intake.send(f"s3://{intake.bucket}/store/jobs/{document.id}/job.json")
+    intake.poll()
+    assert len(intake.account.jobs()) == 1
+
+
+def test_a_message_delivered_three_times_is_one_job(intake: Intake) -> None:
+    intake.send(SELF_TEST)
+    event = intake.event()
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000)
+    for _ in range(3):
+        assert lambdas.dispatcher(event, context) == {"batchItemFailures": []}
+    [job] = intake.account.jobs()
+    bits = int(event["Records"][0]["messageId"].replace("-", ""), 16)
+    assert id_from_bits(bits) in job["jobName"]
+
+
+def test_two_messages_with_one_idempotency_key_are_one_job(intake: Intake) -> None:
+    for _ in range(2):
+        intake.send('{"type": "self-test", "idempotency_key": "order-7"}')
+    intake.poll()
+    assert len(intake.account.jobs()) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("{", "message:1:2"),
+        ("[1, 2]", "expected a job document"),
+        ('{"type": "zip-exprot"}', "Did you mean zip-export?"),
+        ('{"type": "zip-export", "output": "s3://elsewhere/x", "params": {}}', "params"),
+        ('{"job": "01m830r00tskc1v4whbqs6neqs"}', "There is no job"),
+        ("s3://elsewhere/job.json", "Add s3://elsewhere/ to BATCHLAB_SOURCE_ROOTS"),
+        ("s3://BUCKET/documents/absent.json", "there is nothing at"),
+    ],
+)
+def test_what_no_job_can_be_made_of_goes_to_the_dead_letter_queue_at_once_and_says_why(
+    intake: Intake, caplog: pytest.LogCaptureFixture, body: str, why: str
+) -> None:
+    intake.send(body.replace("BUCKET", intake.bucket))
+    intake.poll()
+    assert intake.dead() == [body.replace("BUCKET", intake.bucket)]
+    assert intake.waits == [0, 0, 0]
+    assert why in caplog.text
+    assert intake.account.jobs() == []
+
+
+def test_a_type_or_an_output_that_is_not_listed_is_refused(
+    intake: Intake, caplog: pytest.LogCaptureFixture
+) -> None:
+    photos = [{"url": "https://photos.example/1.jpg"}]
+    intake.send(json.dumps({"type": "zip-export", "output": intake.store.url, "params": {"items": photos}}))
+    intake.poll()
+    assert len(intake.dead()) == 1
+    assert "job documents live there" in caplog.text
+
+
+def test_a_good_message_beside_a_bad_one_is_not_held_up(intake: Intake) -> None:
+    intake.send("{")
+    intake.send(SELF_TEST)
+    event = intake.event()
+    answer = lambdas.dispatcher(event, SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000))
+    assert [each["itemIdentifier"] for each in answer["batchItemFailures"]] == [
+        event["Records"][0]["messageId"]
+    ]
+    assert len(intake.account.jobs()) == 1
+
+
+def test_what_may_pass_comes_again_after_the_claim_of_a_minute(intake: Intake) -> None:
+    document = load_document(SELF_TEST)
+    store = intake.store
+    submit_locally(store, document)
+    store.create(
+        f"jobs/{document.id}/g1/dispatch-all.json", {"at": store.now().isoformat(), "token": "other"}
+    )
+    intake.send(json.dumps({"job": document.id}))
+    event = intake.event()
+    answer = lambdas.dispatcher(event, SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000))
+    assert len(answer["batchItemFailures"]) == 1
+    assert intake.waits == [lambdas.LATER_SECONDS]
+
+
+def test_what_is_not_begun_in_time_goes_back_to_the_queue(intake: Intake) -> None:
+    intake.send(SELF_TEST)
+    event = intake.event()
+    answer = lambdas.dispatcher(event, SimpleNamespace(get_remaining_time_in_millis=lambda: 14_000))
+    assert len(answer["batchItemFailures"]) == 1
+    assert intake.account.jobs() == []
+
+
+@pytest.mark.parametrize("handler", [lambdas.api, lambdas.public])
+def test_what_is_not_in_this_version_says_so(handler: Any) -> None:
+    answer = handler({}, None)
+    assert answer["statusCode"] == 501
+    assert "not in this version" in json.loads(answer["body"])["title"]
+
+
+def test_events_of_aws_batch_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    event = {"Records": [{"messageId": new_id(), "body": '{"detail-type": "Batch Job State Change"}'}]}
+    assert lambdas.notifier(event, None) == {"batchItemFailures": []}
+    assert "Batch Job State Change" in caplog.text

@@ -81,7 +81,5 @@ def imported(settings: StackSettings) -> Network:
     """The foundation's network as the compute stack sees it: by the names of its exports."""
     stack = Names(settings.name).foundation_stack
     count = len(settings.subnet_ids) if settings.network == "existing" else settings.zones
-    joined = Fn.split(",", Fn.import_value(f"{stack}-SubnetIds"), count)
-    return Network(
-        Fn.import_value(f"{stack}-VpcId"), tuple(Fn.select(index, joined) for index in range(count))
-    )
+    subnets = Fn.split(",", Fn.import_value(f"{stack}-SubnetIds"), count)
+    return Network(Fn.import_value(f"{stack}-VpcId"), tuple(subnets))

@@ -175,13 +175,17 @@ class ZipExportParams(JobParams):
         Literal["source"], Field(description="Where dates come from: the item's takenAt, else the source's.")
     ] = "source"
     sink: Annotated[
-        Literal["auto", "streaming"],
+        Literal["auto", "planned", "streaming"],
         Field(description="How the ZIP is written; auto takes the best there is."),
     ] = "auto"
 
     def divisible(self) -> bool:
         """The streaming sink writes one ZIP from its first byte to its last, on one machine."""
-        return False
+        return self.sink != "streaming" and not self.needs_streaming()
+
+    def needs_streaming(self) -> bool:
+        """Whether members have lengths that nobody knows before they are packed."""
+        return self.compress != "never" or self.password_ref is not None
 
     @field_validator("name")
     @classmethod

@@ -8,10 +8,12 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel
 
 from batchlab.jobs.zip_export import ZipExportParams
-from batchlab.outcome import Outcome
+from batchlab.kinds import ItemError, Kind
+from batchlab.outcome import Failed, Outcome
 from batchlab.report import Artifact
 from batchlab_processor.job import Context, JobType, Plan
 from batchlab_processor.jobs.zip_export.photo import Member, Photo
+from batchlab_processor.jobs.zip_export.planned import PlannedSink
 from batchlab_processor.jobs.zip_export.planning import plan_export
 from batchlab_processor.jobs.zip_export.sink import Sink
 from batchlab_processor.jobs.zip_export.streaming import StreamingSink
@@ -30,23 +32,47 @@ class ZipExport(JobType[Photo, Member]):
     ordered: ClassVar[bool] = True
 
     def __init__(self) -> None:
-        self._streaming = StreamingSink()
-
-    def sink(self, params: ZipExportParams) -> Sink:
-        """The sink of a job with these params."""
-        return self._streaming
+        self._sinks: dict[str, Sink] = {"planned": PlannedSink(), "streaming": StreamingSink()}
 
     def durable(self, params: Any) -> Literal["item", "job", "own"]:
-        return self.sink(params).durable
+        return "own"
 
     def plan(self, ctx: Context) -> Plan[Photo]:
-        return plan_export(self.sink(ctx.params), ctx)
+        name, reason = choose(ctx)
+        plan = plan_export(self._sinks[name], ctx)
+        return Plan(plan.entries, plan.facts | {"sink": name, "sink_reason": reason})
 
     def work(self, item: Photo, ctx: Context) -> Member:
-        return self.sink(ctx.params).work(item, ctx)
+        return self._sink(ctx).work(item, ctx)
+
+    def gave_up(self, key: str, item: Photo, failed: Failed, ctx: Context) -> None:
+        self._sink(ctx).gave_up(failed, ctx)
 
     def settled(self, key: str, item: Photo, ctx: Context) -> Member | None:
-        return self.sink(ctx.params).settled(key, item, ctx)
+        return self._sink(ctx).settled(key, item, ctx)
 
     def collect(self, outcomes: Iterator[Outcome], ctx: Context) -> Sequence[Artifact]:
-        return self.sink(ctx.params).collect(outcomes, ctx)
+        ctx.report_facts["sink"] = ctx.facts["sink"]
+        ctx.report_facts["sink_reason"] = ctx.facts["sink_reason"]
+        return self._sink(ctx).collect(outcomes, ctx)
+
+    def _sink(self, ctx: Context) -> Sink:
+        return self._sinks[ctx.facts["sink"]]
+
+
+def choose(ctx: Context) -> tuple[str, str]:
+    """The sink of this job, and why. Raises ItemError(validation) when the one asked for cannot serve."""
+    params: ZipExportParams = ctx.params
+    target = ctx.target(params.name)
+    scheme = target.partition("://")[0]
+    if params.sink == "streaming":
+        return "streaming", "The document asks for it."
+    if params.needs_streaming():
+        return "streaming", "Deflated and encrypted members have lengths that nobody knows beforehand."
+    if ctx.storage.takes_parts(target):
+        return "planned", f"{scheme}:// takes the archive in parts."
+    if params.sink == "planned":
+        raise ItemError(
+            Kind.VALIDATION, f"{scheme}:// takes no parts, which sink: planned needs. Use sink: auto."
+        )
+    return "streaming", f"{scheme}:// takes no parts."

@@ -12,6 +12,7 @@ from batchlab_processor.jobs.zip_export.photo import Member
 if TYPE_CHECKING:
     from stream_zip import MemberFile
 
+CONTENT_TYPE = "application/zip"
 _MODE = 0o100644  # a plain file that everybody may read
 _DEFLATE_LEVEL = 6
 _SMALL_BYTES = 0xFFFF_FFFF  # classic ZIP counts bytes in 32 bits
@@ -56,6 +57,7 @@ def _members(members: Iterable[tuple[Member, Payload]], *, compress_text: bool) 
     end_bytes = _TAIL_BYTES
     for count, (member, payload) in enumerate(members, start=1):
         end_bytes += member_bytes(member.name, member.size_bytes)
+        assert member.crc32 is not None  # a stored member's header holds it
         small = end_bytes <= _SMALL_BYTES and count <= _SMALL_MEMBERS
         if compress_text and is_text(member.name):
             method = ZIP_AUTO(member.size_bytes, level=_DEFLATE_LEVEL)

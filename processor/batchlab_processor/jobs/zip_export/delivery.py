@@ -22,16 +22,22 @@ _UNSEEN = (Kind.MISSING, Kind.AUTH)  # not there, or we may only write there
 class Seal:
     """Length and end of the archive, as it goes by."""
 
-    def __init__(self) -> None:
-        self.size_bytes = 0
+    def __init__(self, size_bytes: int = 0) -> None:
+        """`size_bytes`: so many went by before, unseen."""
+        self.size_bytes = size_bytes
         self._tail = b""
 
     def update(self, chunk: bytes) -> None:
         self.size_bytes += len(chunk)
         self._tail = (self._tail + chunk if len(chunk) < TAIL_BYTES else chunk)[-TAIL_BYTES:]
 
+    @property
+    def tail_bytes(self) -> int:
+        """How many bytes the digest is of, at most TAIL_BYTES."""
+        return len(self._tail)
+
     def digest(self) -> str:
-        """SHA-256, in hex, of the last TAIL_BYTES bytes."""
+        """SHA-256, in hex, of the last `tail_bytes` bytes."""
         return hashlib.sha256(self._tail).hexdigest()
 
 
@@ -54,25 +60,29 @@ def check_free(ctx: Context) -> None:
     raise exists_already(url)
 
 
-def announce(ctx: Context, url: str, seal: Seal) -> None:
+def announce(ctx: Context, url: str, seal: Seal, volume: int = 0) -> None:
     """Keeps what this job is about to make visible at `url`."""
-    ctx.store.put(
-        _name(ctx), {"url": shown(url), "size_bytes": seal.size_bytes, "tail_sha256": seal.digest()}
-    )
+    body = {
+        "url": shown(url),
+        "size_bytes": seal.size_bytes,
+        "tail_bytes": seal.tail_bytes,
+        "tail_sha256": seal.digest(),
+    }
+    ctx.store.put(_name(ctx, volume), body)
 
 
-def is_ours(ctx: Context, url: str) -> bool:
+def is_ours(ctx: Context, url: str, volume: int = 0) -> bool:
     """Whether this job itself delivered what is at `url` now."""
     if f"/{ctx.document.id}/g{ctx.generation}/" in url:
         return True  # a submitted job's own folder: nobody else delivers there
-    kept = ctx.store.read(_name(ctx))
+    kept = ctx.store.read(_name(ctx, volume))
     if kept is None or kept.body["url"] != shown(url):
         return False
     size_bytes = kept.body["size_bytes"]
     try:
         if ctx.storage.probe(url, delivered=True).size_bytes != size_bytes:
             return False
-        with ctx.storage.open(url, start=max(0, size_bytes - TAIL_BYTES), delivered=True) as reader:
+        with ctx.storage.open(url, start=size_bytes - kept.body["tail_bytes"], delivered=True) as reader:
             tail = reader.read()
     except ItemError as error:
         if error.kind in _UNSEEN:
@@ -92,5 +102,5 @@ def _exists(ctx: Context, url: str) -> bool:
     return True
 
 
-def _name(ctx: Context) -> str:
-    return f"jobs/{ctx.document.id}/delivery.json"
+def _name(ctx: Context, volume: int) -> str:
+    return f"jobs/{ctx.document.id}/delivery{f'-{volume + 1}' if volume else ''}.json"

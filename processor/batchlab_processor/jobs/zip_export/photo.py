@@ -9,6 +9,16 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 from batchlab_processor.jobs.zip_export.payload import Payload
 
 
+class Delivered(BaseModel):
+    """Where a photo's bytes are in an archive that an earlier generation of the job delivered."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str
+    validator: str | None
+    start: int  # its first byte in the archive
+
+
 class Photo(BaseModel):
     """One photo of the plan: where it is and what it is to be in the archive."""
 
@@ -20,6 +30,7 @@ class Photo(BaseModel):
     size_bytes: int | None = None  # None: only reading it tells
     validator: str | None = None  # changes when the bytes change
     crc32: int | None = None  # of all bytes, when the source knows it
+    delivered: Delivered | None = None  # then the bytes come from there
 
 
 class Member(BaseModel):
@@ -30,7 +41,7 @@ class Member(BaseModel):
     name: str
     date: datetime
     size_bytes: int
-    crc32: int
+    crc32: int | None  # None: an earlier run delivered it
     _payload: Payload | None = PrivateAttr(default=None)
 
     @classmethod

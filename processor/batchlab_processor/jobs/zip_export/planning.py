@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import unquote
 
 from batchlab.jobs.zip_export import ItemSpec, Manifest, ZipExportParams, position_key
 from batchlab.kinds import ItemError, Kind
 from batchlab.outcome import Failed
+from batchlab.redact import shown
 from batchlab_processor.job import Context, Entry, Plan
 from batchlab_processor.jobs.zip_export.contents import picture_extension
 from batchlab_processor.jobs.zip_export.dates import member_date, submitted_at
 from batchlab_processor.jobs.zip_export.manifest import read_manifest
 from batchlab_processor.jobs.zip_export.names import extension, member_names, name_from_url
 from batchlab_processor.jobs.zip_export.photo import Photo
+from batchlab_processor.jobs.zip_export.receive import crc32
 from batchlab_processor.jobs.zip_export.sink import Sink
 from batchlab_processor.storage.base import Probed
 
 REPEATED_SHOWN = 10
+READ_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def plan_export(sink: Sink, ctx: Context) -> Plan[Photo]:
     if not wanted:
         raise ItemError(Kind.VALIDATION, "There are no photos to export: the list or the folder is empty.")
     keys = _keys(wanted)
-    probes = [answer for _, answer in ctx.map(lambda each: ctx.storage.probe(each.url), wanted)]
+    probes = [answer for _, answer in ctx.map(lambda each: _look(each.url, sink, ctx), wanted)]
     names = member_names(_name(each, probe) for each, probe in zip(wanted, probes, strict=True))
     submitted = submitted_at(str(ctx.document.id), ctx.now())
     entries: list[Entry[Photo] | Failed] = []
@@ -62,6 +65,24 @@ def plan_export(sink: Sink, ctx: Context) -> Plan[Photo]:
     table = {key: [name, each.id or ""] for key, name, each in zip(keys, names, wanted, strict=True)}
     facts = {"submitted": submitted.isoformat(), "photos": table}
     return Plan(entries, facts | sink.plan(photos, ctx))
+
+
+def _look(url: str, sink: Sink, ctx: Context) -> Probed:
+    """What is known of a photo; its length and CRC-32 too when the sink needs them and only reading tells."""
+    probed = ctx.storage.probe(url)
+    if probed.size_bytes == 0:
+        raise ItemError(Kind.CORRUPT, f"{shown(url)} is empty.")
+    if probed.size_bytes is not None or not sink.needs_sizes:
+        return probed
+    crc = size_bytes = 0
+    room = memoryview(bytearray(READ_BYTES))
+    with ctx.storage.open(url, validator=probed.validator) as reader:
+        while count := reader.readinto(room):
+            crc = crc32(room[:count], crc)
+            size_bytes += count
+            if ctx.stop.is_set():
+                raise ItemError(Kind.NETWORK, "The run stopped while a photo of unknown length was measured.")
+    return replace(probed, size_bytes=size_bytes, crc32=crc)
 
 
 def _wanted(ctx: Context) -> Iterator[Wanted]:

@@ -32,10 +32,7 @@ def receive(photo: Photo, blocks: Blocks, share_bytes: int, ctx: Context) -> Mem
     with ctx.storage.open(photo.url, validator=photo.validator) as reader:
         size_bytes = reader.size_bytes
         if None not in (size_bytes, photo.size_bytes) and size_bytes != photo.size_bytes:
-            raise ItemError(
-                Kind.CHANGED,
-                f"{photo.name} had {photo.size_bytes:,} bytes when planned, now it has {size_bytes:,}.",
-            )
+            raise changed(photo, size_bytes)
         payload: Payload
         if size_bytes is not None and size_bytes <= share_bytes:
             payload = InMemory(blocks, size_bytes)
@@ -55,6 +52,14 @@ def look_again(photo: Photo, ctx: Context) -> Photo:
     probed = ctx.storage.probe(photo.url)
     now = {"size_bytes": probed.size_bytes, "validator": probed.validator, "crc32": probed.crc32}
     return photo.model_copy(update=now)
+
+
+def changed(photo: Photo, size_bytes: int | None) -> ItemError:
+    """What a photo of another length than planned is."""
+    now = "another length" if size_bytes is None else f"{size_bytes:,}"
+    return ItemError(
+        Kind.CHANGED, f"{photo.name} had {photo.size_bytes:,} bytes when planned, now it has {now}."
+    )
 
 
 def _fill(payload: Payload, reader: Reader, ctx: Context) -> tuple[int, bytes]:
@@ -77,10 +82,7 @@ def _check(photo: Photo, size_bytes: int, crc: int, head: bytes) -> None:
     if size_bytes == 0:
         raise ItemError(Kind.CORRUPT, f"{photo.name} is empty at its source.")
     if photo.size_bytes is not None and size_bytes != photo.size_bytes:
-        raise ItemError(
-            Kind.CHANGED,
-            f"{photo.name} had {photo.size_bytes:,} bytes when planned, now it has {size_bytes:,}.",
-        )
+        raise changed(photo, size_bytes)
     if found := foreign(photo.name, head):
         raise ItemError(Kind.CORRUPT, f"{photo.name} is {found}, not what its name says.")
     if photo.crc32 is not None and crc != photo.crc32:

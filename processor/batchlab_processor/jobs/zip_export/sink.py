@@ -7,9 +7,9 @@ done with one, and how the archive comes to its target.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-from batchlab.outcome import Outcome
+from batchlab.outcome import Failed, Outcome
 from batchlab.report import Artifact
 from batchlab_processor.job import Context
 from batchlab_processor.jobs.zip_export.photo import Member, Photo
@@ -24,8 +24,8 @@ class Sink(Protocol):
         ...
 
     @property
-    def durable(self) -> Literal["item", "job", "own"]:
-        """See JobType.durable."""
+    def needs_sizes(self) -> bool:
+        """Whether the size of every photo must be known when it is planned."""
         ...
 
     def plan(self, photos: Sequence[Photo], ctx: Context) -> dict[str, Any]:
@@ -34,6 +34,10 @@ class Sink(Protocol):
 
     def work(self, photo: Photo, ctx: Context) -> Member:
         """Receives one photo; raises ItemError."""
+        ...
+
+    def gave_up(self, failed: Failed, ctx: Context) -> None:
+        """See JobType.gave_up."""
         ...
 
     def settled(self, key: str, photo: Photo, ctx: Context) -> Member | None:

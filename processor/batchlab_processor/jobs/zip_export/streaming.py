@@ -9,34 +9,26 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from batchlab.kinds import ItemError, Kind
-from batchlab.outcome import Done, Failed, Outcome, Skipped
+from batchlab.outcome import Done, Failed, Outcome
 from batchlab.report import Artifact
 from batchlab.words import size
 from batchlab_processor.job import Context
 from batchlab_processor.jobs.zip_export import delivery
-from batchlab_processor.jobs.zip_export.archive import archive, archive_bytes
-from batchlab_processor.jobs.zip_export.missing import (
-    MISSING_BYTES,
-    Missing,
-    NothingDelivered,
-    missing,
-    missing_csv,
-)
+from batchlab_processor.jobs.zip_export.archive import CONTENT_TYPE, archive, archive_bytes
+from batchlab_processor.jobs.zip_export.missing import MISSING_BYTES, NothingDelivered, missing_csv
 from batchlab_processor.jobs.zip_export.names import MISSING_NAME
 from batchlab_processor.jobs.zip_export.payload import Blocks, Payload, in_memory
 from batchlab_processor.jobs.zip_export.photo import Member, Photo
 from batchlab_processor.jobs.zip_export.receive import crc32, look_again, receive
+from batchlab_processor.jobs.zip_export.tally import Tally
 from batchlab_processor.storage.base import WriteOptions
 
-CONTENT_TYPE = "application/zip"
 # What a photo of unknown length is taken for when the length of the parts is chosen: 5,000 of them give parts
 # of 34 MiB. Parts for an archive of wholly unknown length are 64 MiB, four in memory.
 UNKNOWN_BYTES = 64 * 1024 * 1024
-NAMES_IN_REPORT = 10_000  # as many as the report has failures
 SPARE_DISK_BYTES = 256 * 1024 * 1024  # for logs and whatever else shares the disk
 
 
@@ -44,7 +36,7 @@ class StreamingSink:
     """See the module's text; one instance a run."""
 
     name: ClassVar[str] = "streaming"
-    durable: ClassVar[Literal["job"]] = "job"
+    needs_sizes: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._blocks = Blocks()
@@ -67,6 +59,9 @@ class StreamingSink:
         planned = photo if ctx.attempt <= 1 else look_again(photo, ctx)
         return receive(planned, self._blocks, share_bytes(ctx), ctx)
 
+    def gave_up(self, failed: Failed, ctx: Context) -> None:
+        """Nothing: nobody holds a place for it."""
+
     def settled(self, key: str, photo: Photo, ctx: Context) -> Member | None:
         """Never: what an earlier run received is gone."""
         return None
@@ -76,7 +71,7 @@ class StreamingSink:
         ctx.report_facts["sink"] = self.name
         url = delivery.target(ctx)
         ctx.storage.abort_uploads(url)
-        tally = _Tally(ctx)
+        tally = Tally(ctx)
         members = _members(outcomes, tally, self._blocks)
         chunks = archive(members, compress_text=ctx.params.compress == "text", password=password(ctx))
         with closing(chunks):
@@ -125,26 +120,7 @@ def password(ctx: Context) -> str | None:
     return ctx.password(ctx.params.password_ref) if ctx.params.password_ref else None
 
 
-class _Tally:
-    """What became of the photos, as far as the archive has been written."""
-
-    def __init__(self, ctx: Context) -> None:
-        self._photos: dict[str, list[str]] = ctx.facts["photos"]
-        self._report_facts = ctx.report_facts
-        self.date = datetime.fromisoformat(ctx.facts["submitted"])
-        self.delivered = 0
-        self.missing: list[Missing] = []
-
-    def miss(self, outcome: Failed | Skipped) -> None:
-        name, photo_id = self._photos.get(outcome.key, (outcome.key, ""))
-        self.missing.append(missing(outcome, name, photo_id))
-        if len(self.missing) <= NAMES_IN_REPORT:
-            self._report_facts.setdefault("missing", {})[outcome.key] = (
-                name  # the report's failures have keys only
-            )
-
-
-def _members(outcomes: Iterator[Outcome], tally: _Tally, blocks: Blocks) -> Iterator[tuple[Member, Payload]]:
+def _members(outcomes: Iterator[Outcome], tally: Tally, blocks: Blocks) -> Iterator[tuple[Member, Payload]]:
     """The photos that came, in order, then the table of those that did not, if any."""
     for outcome in outcomes:
         if isinstance(outcome, Done):

@@ -15,6 +15,12 @@ def source() -> Iterator[Source]:
         yield server
 
 
+@pytest.fixture(params=["planned", "streaming"])
+def sink(request: pytest.FixtureRequest) -> str:
+    """Both, unless a module of tests says otherwise."""
+    return str(request.param)
+
+
 @pytest.fixture
-def export(tmp_path: Path, source: Source) -> Export:
-    return Export(tmp_path / "delivered", f"127.0.0.1:{source.port}")
+def export(tmp_path: Path, source: Source, sink: str) -> Export:
+    return Export(tmp_path / "delivered", f"127.0.0.1:{source.port}", sink)

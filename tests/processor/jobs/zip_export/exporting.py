@@ -67,9 +67,10 @@ class Exported:
 class Export:
     """Call it with items and params; what it delivers comes to `directory`."""
 
-    def __init__(self, directory: Path, host: str) -> None:
+    def __init__(self, directory: Path, host: str, sink: str) -> None:
         self.directory = directory
         self.output = directory.as_uri()
+        self.sink = sink  # unless a job needs the other one
         self.settings = Settings()
         self.records: JobRecords | None = None  # of the job that was run last
         self._host = host  # of the test's web server
@@ -86,6 +87,8 @@ class Export:
         ahead_bytes: int = 64 * 1024 * 1024,
         **params: Any,
     ) -> Exported:
+        if not {"compress", "password_ref"} & set(params):
+            params = {"sink": self.sink} | params
         document = load_document(
             {
                 "type": "zip-export",

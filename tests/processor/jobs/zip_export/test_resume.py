@@ -1,4 +1,4 @@
-"""Kills at the worst moments, and retries: the archive is never half, never lost, and never somebody else's."""
+"""The streaming sink, killed at the worst moments, and retried: never half, never lost, never another's."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from batchlab_processor.storage import local, multipart
 from tests.processor.jobs.zip_export.exporting import Export
 from tests.servers import S3Server
 from tests.sources import Source, photo
+
+pytestmark = pytest.mark.parametrize("sink", ["streaming"])
 
 
 class Killed(BaseException):

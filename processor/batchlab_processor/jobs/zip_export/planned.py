@@ -1,0 +1,180 @@
+"""The planned sink: every byte's place is known before the first download, so photos go straight into parts that
+are sent in any order, and a kill costs at most the parts in flight.
+
+plan      sizes, names and dates decide the layout; the upload is begun
+work      a photo's bytes go into the buffers of its parts; a part that is complete is sent (`building`)
+collect   what nobody could send, the directory, and the object becomes visible (`finishing`)
+
+For targets that take parts: s3://, r2://, file://. Members are stored; deflate and passwords need the streaming sink.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+from batchlab.errors import BatchlabError
+from batchlab.outcome import Done, Failed, Outcome, Skipped
+from batchlab.report import Artifact
+from batchlab.store import AlreadyExists
+from batchlab_processor.job import Context, Entry, StartOver
+from batchlab_processor.jobs.zip_export import delivery
+from batchlab_processor.jobs.zip_export.archive import CONTENT_TYPE
+from batchlab_processor.jobs.zip_export.building import Building, Volume, layout_of, options_for
+from batchlab_processor.jobs.zip_export.finishing import Lost, finish, gap_bytes, kept_end, make_up
+from batchlab_processor.jobs.zip_export.layout import Shape
+from batchlab_processor.jobs.zip_export.missing import NothingDelivered, missing_csv
+from batchlab_processor.jobs.zip_export.names import MISSING_NAME
+from batchlab_processor.jobs.zip_export.photo import Member, Photo
+from batchlab_processor.jobs.zip_export.tally import Tally
+
+MOST_GAPS = 0.05  # of an archive's bytes may be fillers; above that it is made again without the lost photos
+
+
+class PlannedSink:
+    """See the module's text; one instance a run."""
+
+    name: ClassVar[str] = "planned"
+    needs_sizes: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._building: Building | None = None
+        self._fresh = False
+
+    def plan(self, photos: Sequence[Photo], ctx: Context) -> dict[str, Any]:
+        """Begins the upload. Raises ItemError(validation) when the target is taken."""
+        self._fresh = True
+        return _begin(list(photos), ctx)
+
+    def work(self, photo: Photo, ctx: Context) -> Member:
+        """The photo's bytes are in their parts."""
+        assert ctx.key is not None
+        return self._open(ctx).work(ctx.key, ctx)
+
+    def gave_up(self, failed: Failed, ctx: Context) -> None:
+        """The photo's place is a filler's."""
+        self._open(ctx).lose(failed)
+
+    def settled(self, key: str, photo: Photo, ctx: Context) -> Member | None:
+        """The photo, when all its bytes are at the target."""
+        return self._open(ctx).settled(key)
+
+    def collect(self, outcomes: Iterator[Outcome], ctx: Context) -> Sequence[Artifact]:
+        """Raises NothingDelivered when there is no photo to deliver; then nothing is left at the target."""
+        ctx.report_facts["sink"] = self.name
+        building = self._open(ctx)
+        try:
+            artifacts = self._collect(building, outcomes, ctx)
+        except StartOver:
+            building.close()
+            raise
+        except BaseException as error:
+            if isinstance(error, BatchlabError) or getattr(error, "resumable", False):
+                building.close()  # the upload stays: the job goes on later
+            else:
+                building.abort()
+            raise
+        finally:
+            self._building = None
+        building.close()
+        return artifacts
+
+    def _collect(self, building: Building, outcomes: Iterator[Outcome], ctx: Context) -> list[Artifact]:
+        tally = Tally(ctx)
+        hurry = False  # the deadline has passed
+        for outcome in outcomes:
+            if isinstance(outcome, Done):
+                tally.delivered += 1
+            else:
+                hurry = hurry or isinstance(outcome, Skipped)
+                tally.miss(outcome)
+                building.lose(outcome)
+        if not tally.delivered:
+            raise NothingDelivered(tally.missing)
+        building.drain()
+        pending = [volume for volume in building.volumes if volume.completed is None]
+        if not hurry:
+            self._look_at_gaps(building, pending, ctx)
+        table = _table(tally)
+        artifacts = []
+        kept = [volume for volume in building.volumes if volume.completed is not None or kept_end(volume)]
+        for volume in building.volumes:
+            if volume not in kept:
+                volume.parts.abort()
+                continue
+            written = volume.completed
+            if written is None:
+                extra = table if volume is kept[-1] else []
+                try:
+                    make_up(building, volume, kept_end(volume), ctx)
+                    written = finish(building, volume, kept_end(volume), extra, ctx)
+                except Lost as lost:
+                    building.lose_key(lost.key, lost.failed.kind, lost.failed.message)
+                    raise StartOver(f"{lost.key} had come and cannot be had again") from lost
+            members = sum(1 for key in volume.keys if key not in building.lost)
+            artifacts.append(
+                Artifact(
+                    name=volume.name,
+                    url=volume.url,
+                    size_bytes=written.size_bytes,
+                    content_type=CONTENT_TYPE,
+                    members=members,
+                )
+            )
+        return artifacts
+
+    def _look_at_gaps(self, building: Building, volumes: list[Volume], ctx: Context) -> None:
+        """Raises StartOver when too much of the archive would be fillers."""
+        gaps = sum(map(gap_bytes, volumes))
+        if gaps <= MOST_GAPS * sum(map(kept_end, volumes)) or len(volumes) < len(building.volumes):
+            return
+        if _second(ctx) is not None:
+            return
+        photos = {entry.key: entry.item for entry in ctx.planned if isinstance(entry, Entry)}
+        left_out = [key for key in photos if key in building.lost]
+        building.abort()
+        facts = _begin([photo for key, photo in photos.items() if key not in building.lost], ctx)
+        try:
+            ctx.store.create(_second_name(ctx), facts | {"left_out": left_out})
+        except AlreadyExists:  # nobody else may be here: the lease is ours
+            ctx.confirm()
+            raise
+        raise StartOver(f"{len(left_out):,} lost photos would leave {gaps:,} bytes of gaps")
+
+    def _open(self, ctx: Context) -> Building:
+        with self._lock:
+            if self._building is None:
+                second = _second(ctx)
+                self._building = Building(ctx, second or ctx.facts, fresh=self._fresh)
+                self._fresh = False
+            return self._building
+
+
+def _begin(photos: list[Photo], ctx: Context) -> dict[str, Any]:
+    """What later verbs must know of uploads that have begun."""
+    layout = layout_of(photos)
+    name = delivery.archive_name(ctx)
+    url = ctx.target(name)
+    ctx.storage.abort_uploads(url)
+    parts = ctx.storage.begin_parts(url, options_for(ctx, url, layout, 0), layout.part_bytes)
+    volumes = [{"name": name, "upload": parts.id, "count": len(photos)}]
+    return {"part_bytes": layout.part_bytes, "volumes": volumes, "archive_bytes": layout.end}
+
+
+def _table(tally: Tally) -> list[tuple[Shape, bytes]]:
+    if not tally.missing:
+        return []
+    table = missing_csv(tally.missing)
+    return [(Shape(MISSING_NAME, len(table), tally.date), table)]
+
+
+def _second(ctx: Context) -> dict[str, Any] | None:
+    """The plan that took the place of the first one, if it was made."""
+    stored = ctx.store.read(_second_name(ctx))
+    return None if stored is None else stored.body
+
+
+def _second_name(ctx: Context) -> str:
+    return f"jobs/{ctx.document.id}/g{ctx.generation}/plan-2.json"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
 from batchlab.kinds import ItemError, Kind
-from batchlab_processor.jobs.zip_export import headers
+from batchlab_processor.jobs.zip_export import fillers, headers
 
 _END_READ_BYTES = 64 * 1024  # the directory of 500 photos comes with the end, in one request
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
@@ -32,6 +32,8 @@ class Found:
 
 def read_directory(read: Callable[[int, int], bytes], size_bytes: int) -> list[Found]:
     """The members in the directory, in the order of their places; `read(start, end)` gives the archive's bytes.
+
+    The note that stands for a lost first photo is none of them.
 
     Raises ItemError(corrupt) when it is not one that the planned sink wrote, whole.
     """
@@ -59,10 +61,12 @@ def _members(read: Callable[[int, int], bytes], size_bytes: int) -> Iterator[Fou
     at = free = 0  # where the next line begins; where the next member may begin
     for _ in range(count):
         found, line = _line(directory, at)
-        if directory[at : at + len(line)] != line or found.offset < free:
+        is_note = found.offset == 0 and line == fillers.note_line(found.date)
+        if directory[at : at + len(line)] != line or found.offset < free or (at == 0 < found.offset):
             raise ValueError(f"its directory has another line at byte {at:,}")
-        at, free = at + len(line), found.data_offset + found.size_bytes
-        yield found
+        at, free = at + len(line), fillers.ROOM_BYTES if is_note else found.data_offset + found.size_bytes
+        if not is_note:
+            yield found
     if at != directory_bytes or free > begin:
         raise ValueError("its directory has another length")
 
@@ -91,7 +95,7 @@ def _line(directory: bytes, at: int) -> tuple[Found, bytes]:
         offset = large.pop() if offset == headers.BIG else offset
         size_bytes = large.pop() if size_bytes == headers.BIG else size_bytes
     date = _date(time, day, int.from_bytes(extra[-4:], "little", signed=True))
-    data_offset = offset + headers.local_bytes(name_bytes, size_bytes)
+    data_offset = offset + headers.local_bytes(name_bytes, size_bytes) + (0 if offset else fillers.ROOM_BYTES)
     found = Found(name.decode(), offset, data_offset, size_bytes, crc32, date)
     return found, headers.central(name, size_bytes, date, crc32, offset)
 

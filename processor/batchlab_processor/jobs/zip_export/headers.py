@@ -30,6 +30,9 @@ _MODIFIED_ONLY = 1  # of its three times
 BIG = 0xFFFF_FFFF  # the first number of bytes that a classic field cannot say
 MANY = 0xFFFF  # and the first number of members
 
+_GROWTH_HINT = 0xA220  # 4.6.10: room that a writer keeps for later
+_GROWTH = Struct("<4H")  # id, length, signature, what it is filled with
+
 _UTF_8 = 1 << 11  # 4.4.4: the name is UTF-8
 _STORED = 0
 _CLASSIC_VERSION, _ZIP_64_VERSION = 20, 45  # 4.4.3; P1's archives say 20, too
@@ -39,7 +42,7 @@ ENDS_BYTES = END_64.size + LOCATOR.size + END.size  # at most
 
 
 def local_bytes(name_bytes: int, size_bytes: int) -> int:
-    """The length of a local header."""
+    """The length of a local header without room."""
     return LOCAL.size + name_bytes + (EXTRA.size + 16 if size_bytes >= BIG else 0) + _TIMES.size
 
 
@@ -49,9 +52,16 @@ def central_bytes(name_bytes: int, size_bytes: int, offset: int) -> int:
     return CENTRAL.size + name_bytes + (EXTRA.size + large if large else 0) + _TIMES.size
 
 
-def local(name: bytes, size_bytes: int, date: datetime, crc32: int) -> bytes:
-    """A member's local header, with its size and CRC: readers of streams need them before the bytes."""
+def local(name: bytes, size_bytes: int, date: datetime, crc32: int, room_bytes: int = 0) -> bytes:
+    """A member's local header, with its size and CRC: readers of streams need them before the bytes.
+
+    `room_bytes`: longer by so many bytes, which say nothing; 0, or at least 8.
+    """
     extra = _extra(date, (size_bytes, size_bytes) if size_bytes >= BIG else ())
+    if room_bytes:
+        extra += _GROWTH.pack(_GROWTH_HINT, room_bytes - EXTRA.size, 0xA028, 0) + bytes(
+            room_bytes - _GROWTH.size
+        )
     version = _ZIP_64_VERSION if size_bytes >= BIG else _CLASSIC_VERSION
     size = min(size_bytes, BIG)
     head = LOCAL.pack(

@@ -2,6 +2,7 @@
 
 Pure: names, sizes and dates in, offsets and headers out. Local headers and photos follow each other without a gap
 from byte 0; behind them come `_missing.csv`, if any, and the central directory. A grid of equal parts lies over all.
+The first header is longer by the room for a note (see `fillers`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from datetime import datetime
 from functools import cached_property
 from itertools import accumulate
 
-from batchlab_processor.jobs.zip_export import headers
+from batchlab_processor.jobs.zip_export import fillers, headers
 from batchlab_processor.jobs.zip_export.crc import combine, of_zeros
 from batchlab_processor.jobs.zip_export.missing import MISSING_BYTES
 from batchlab_processor.jobs.zip_export.names import MISSING_NAME, folded
@@ -25,7 +26,6 @@ __all__ = ["PLANNED_PARTS", "SMALLEST_PART_BYTES", "Layout", "Shape", "combine",
 _MIB = 1 << 20
 PLANNED_PARTS = 9_500  # of the 10,000 that S3 and R2 take
 SMALLEST_PART_BYTES = 8 * _MIB  # S3 and R2 ask for 5 MiB; a PUT's own cost is small from 8 MiB on
-_COMPONENT_BYTES = 200  # a file system takes 255; a filler's longer name is cut into folders of so many
 
 
 def part_bytes(total_bytes: int) -> int:
@@ -53,10 +53,12 @@ class Layout:
         """Without `part_bytes` the parts are as long as the whole archive needs, `_missing.csv` included."""
         self._shapes = shapes
         self._names = [shape.name.encode() for shape in shapes]
-        lengths = (
+        lengths = [
             headers.local_bytes(len(name), shape.size_bytes) + shape.size_bytes
             for name, shape in zip(self._names, shapes, strict=True)
-        )
+        ]
+        if lengths:
+            lengths[0] += fillers.ROOM_BYTES
         self._begins = list(accumulate(lengths, initial=0))
         self.end = self._begins[-1]  # where the members end, in bytes from the archive's beginning
         if part_bytes is None:
@@ -94,17 +96,19 @@ class Layout:
     def header(self, member: int, crc32: int) -> bytes:
         """The local header of a photo with this CRC-32."""
         shape = self._shapes[member]
-        return headers.local(self._names[member], shape.size_bytes, shape.date, crc32)
+        room_bytes = 0 if member else fillers.ROOM_BYTES
+        return headers.local(self._names[member], shape.size_bytes, shape.date, crc32, room_bytes)
 
     def filler_header(self, member: int) -> bytes:
-        """The local header that stands there instead when the photo is lost and its place is filled with zeros.
+        """What stands there instead when the photo is lost and its place is filled with zeros; just as long.
 
-        Just as long, so that nothing moves. Only readers of streams ever see it, and they read on behind it.
+        A local header of another name, which only readers of streams ever see, and they read on behind it. Before
+        it, if this is the first member, a whole one: the note.
         """
         shape = self._shapes[member]
-        return headers.local(
-            self._filler_name(member), shape.size_bytes, shape.date, self.filler_crc32(member)
-        )
+        name = fillers.filler_name(member, self._names[member], self._taken)
+        header = headers.local(name, shape.size_bytes, shape.date, self.filler_crc32(member))
+        return header if member else fillers.note(shape.date) + header
 
     def filler_crc32(self, member: int) -> int:
         """The CRC-32 of the zeros in a lost photo's place."""
@@ -133,6 +137,8 @@ class Layout:
             for name, shape, crc, offset in zip(self._names, self._shapes, crcs, self._begins, strict=False)
             if crc is not None
         ]
+        if kept and crcs[0] is None:
+            directory.insert(0, fillers.note_line(self._shapes[0].date))
         members = []
         for shape, content in extra:
             name, crc = shape.name.encode(), zlib.crc32(content)
@@ -146,7 +152,8 @@ class Layout:
     def tail_bound(self, extra_bytes: int) -> int:
         """At most so long is a tail, with a `_missing.csv` of `extra_bytes`."""
         table = len(MISSING_NAME.encode())
-        lines = headers.central_bytes(table, extra_bytes, headers.BIG) + sum(
+        lines = fillers.NOTE_LINE_BYTES + headers.central_bytes(table, extra_bytes, headers.BIG)
+        lines += sum(
             headers.central_bytes(len(name), shape.size_bytes, offset)
             for name, shape, offset in zip(self._names, self._shapes, self._begins, strict=False)
         )
@@ -158,21 +165,6 @@ class Layout:
         for member in range(len(self)):
             digest.update(self.header(member, 0))
         return digest.hexdigest()
-
-    def _filler_name(self, member: int) -> bytes:
-        """`_missing_<member>`, cut in its word or with zeros in its number to be as long as the photo's name.
-
-        Where that cannot be unique, as the name is shorter than the number or another photo has it already: the
-        lost photo's own name.
-        """
-        size_bytes, number = len(self._names[member]), str(member)
-        word = "_missing_"[: max(0, size_bytes - len(number))]
-        name = word + number.zfill(size_bytes - len(word))
-        for slash in range(_COMPONENT_BYTES, size_bytes - len(number), _COMPONENT_BYTES):
-            name = name[:slash] + "/" + name[slash + 1 :]
-        if len(name) > size_bytes or name in self._taken:
-            return self._names[member]
-        return name.encode()
 
     @cached_property
     def _taken(self) -> set[str]:

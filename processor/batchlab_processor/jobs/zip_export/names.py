@@ -11,6 +11,7 @@ from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 MISSING_NAME = "_missing.csv"  # ours; a photo of this name gets another one
+NOTE_NAME = "_missing.txt"  # ours, too
 COMPONENT_BYTES = 255  # what ext4, APFS and NTFS allow one name, counted in UTF-8
 PATH_BYTES = 900  # macOS refuses paths of 1,024 bytes; the rest is for the folder it is unpacked into
 EXTENSION_BYTES = 16  # what follows the last dot is an extension up to this length, dot included
@@ -42,7 +43,7 @@ def member_names(wanted: Iterable[str]) -> list[str]:
             folder = folders.setdefault(folded(folder), folder)
         safe.append((folder, parts[-1]))
     # A file must not have the name of a folder, wherever in the list that folder comes.
-    taken = {key.rstrip("/") for key in folders} | {MISSING_NAME}
+    taken = {key.rstrip("/") for key in folders} | {MISSING_NAME, NOTE_NAME}
     next_number: dict[str, int] = {}
     return [_unique(folder, last, taken, next_number) for folder, last in safe]
 
@@ -85,7 +86,7 @@ def _components(name: str) -> Sequence[str]:
     parts = [part for part in (_component(part) for part in name.split("/")) if part]
     if not parts or name.endswith("/"):
         parts.append(UNNAMED)
-    if folded(parts[0]) == MISSING_NAME:
+    if folded(parts[0]) in (MISSING_NAME, NOTE_NAME):
         parts[0] = "_" + parts[0]
     while len(parts) > 1 and len("/".join(parts).encode()) > PATH_BYTES:
         del parts[-2]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from batchlab.kinds import ItemError, Kind
 from batchlab.words import size
-from batchlab_processor.jobs.zip_export import headers
+from batchlab_processor.jobs.zip_export import fillers, headers
 from batchlab_processor.jobs.zip_export.layout import Shape
 from batchlab_processor.jobs.zip_export.names import MISSING_NAME
 
@@ -19,7 +19,11 @@ def split(shapes: Sequence[Shape], max_archive_bytes: int, reserve_bytes: int) -
     """
     table = len(MISSING_NAME.encode())
     volumes: list[range] = []
-    begin = used = directory = 0  # the volume's first member, the bytes of its members and of its directory
+    begin = 0  # the volume's first member
+    used, directory = (
+        fillers.ROOM_BYTES,
+        fillers.NOTE_LINE_BYTES,
+    )  # the bytes of its members and of its directory
     for member, shape in enumerate(shapes):
         name_bytes = len(shape.name.encode())
         whole = headers.local_bytes(name_bytes, shape.size_bytes) + shape.size_bytes
@@ -29,7 +33,8 @@ def split(shapes: Sequence[Shape], max_archive_bytes: int, reserve_bytes: int) -
             room -= headers.central_bytes(table, reserve_bytes, headers.BIG)
         if begin < member and used + whole + directory + _line(name_bytes, shape, used) > room:
             volumes.append(range(begin, member))
-            begin, used, directory = member, 0, 0
+            begin = member
+            used, directory = fillers.ROOM_BYTES, fillers.NOTE_LINE_BYTES
         directory += _line(name_bytes, shape, used)
         used += whole
         if used + directory > room:  # alone

@@ -13,15 +13,17 @@ import stream_zip
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batchlab_processor.jobs.zip_export import fillers
 from batchlab_processor.jobs.zip_export.dates import EARLIEST, LATEST, member_date
 from batchlab_processor.jobs.zip_export.layout import SMALLEST_PART_BYTES, Layout, Shape, part_bytes
-from batchlab_processor.jobs.zip_export.names import MISSING_NAME, folded
+from batchlab_processor.jobs.zip_export.names import MISSING_NAME, NOTE_NAME, folded
 from tests.processor.jobs.zip_export import archives
 from tests.processor.jobs.zip_export.archives import DATE, crcs, photos, shape, shapes, sparse, whole
 
 BIG, MANY = 0xFFFF_FFFF, 0xFFFF
 END_OF_ZIP64 = b"PK\x06\x06"
 HEADER_BYTES = 30 + 5 + 9  # of a member called a.jpg
+FIRST_HEADER_BYTES = HEADER_BYTES + fillers.ROOM_BYTES
 GALLERY = {
     shape("001.jpg", 3): b"abc",
     shape("ceremony/Zoë & Jürgen.jpg", 200): bytes(range(200)),
@@ -83,14 +85,26 @@ def zipfiles_directory(layout: Layout, shapes: Sequence[Shape], crc: int, patch:
 
 
 @given(photos())
-def test_an_archive_is_byte_for_byte_what_stream_zip_writes(made: dict[Shape, bytes]) -> None:
-    assert archives.archive(made) == stream_zips(made)
+def test_members_are_byte_for_byte_what_stream_zip_writes_but_for_the_room_in_the_first(
+    made: dict[Shape, bytes],
+) -> None:
+    layout = Layout(list(made))
+    content = archives.archive(made)[: layout.end]
+    if made:
+        end = layout.header_span(0)[1]
+        room = content[end - fillers.ROOM_BYTES : end]
+        assert struct.unpack("<4H", room[:8]) == (0xA220, len(room) - 4, 0xA028, 0) and not any(room[8:])
+        assert struct.unpack("<H", content[28:30]) == (9 + len(room),)
+        content = content[:28] + struct.pack("<H", 9) + content[30 : end - len(room)] + content[end:]
+    theirs = stream_zips(made)
+    assert content == theirs[: len(content)]
+    assert theirs[len(content) :].startswith((b"PK\x01\x02", b"PK\x05\x06"))
 
 
 @pytest.mark.parametrize("size_bytes", [0, BIG - 1, BIG, BIG + 1, 1 << 40])
 def test_a_header_before_a_member_of_any_size_is_what_stream_zip_writes(size_bytes: int) -> None:
-    layout = Layout([shape("Zoë.jpg", size_bytes)])
-    assert layout.header(0, 0xDEADBEEF) == stream_zips_header("Zoë.jpg", size_bytes, 0xDEADBEEF)
+    layout = Layout([shape("a.jpg", 0), shape("Zoë.jpg", size_bytes)])
+    assert layout.header(1, 0xDEADBEEF) == stream_zips_header("Zoë.jpg", size_bytes, 0xDEADBEEF)
 
 
 @given(shapes())
@@ -119,7 +133,7 @@ def test_the_directory_is_what_the_standard_library_writes_where_16_bits_end(
 
 @pytest.mark.parametrize(("offset", "zip64"), [(BIG - 1, False), (BIG, True), (BIG + 1, True)])
 def test_an_offset_that_means_see_there_is_said_in_zip64(offset: int, zip64: bool) -> None:
-    made = [shape("a.jpg", offset - HEADER_BYTES), shape("b.jpg", 3)]
+    made = [shape("a.jpg", offset - FIRST_HEADER_BYTES), shape("b.jpg", 3)]
     with zipfile.ZipFile(sparse(made, {1: b"abc"})) as opened:
         first, second = opened.infolist()
         assert second.header_offset == offset
@@ -139,7 +153,9 @@ def test_a_size_that_means_see_there_is_said_in_zip64(size_bytes: int, zip64: bo
 
 @pytest.mark.parametrize(("end", "zip64"), [(BIG - 1, False), (BIG, True), (BIG + 1, True)])
 def test_a_directory_whose_place_means_see_there_is_said_in_zip64(end: int, zip64: bool) -> None:
-    file = sparse([shape("a.jpg", end // 2), shape("b.jpg", end - end // 2 - 2 * HEADER_BYTES)])
+    file = sparse(
+        [shape("a.jpg", end // 2), shape("b.jpg", end - end // 2 - HEADER_BYTES - FIRST_HEADER_BYTES)]
+    )
     assert (END_OF_ZIP64 in file.read_span(end, file.size_bytes)) == zip64
     with zipfile.ZipFile(file) as opened:
         assert opened.start_dir == end
@@ -281,19 +297,22 @@ def test_a_lost_member_is_not_in_the_directory_and_moves_no_other(
     with zipfile.ZipFile(io.BytesIO(content)) as opened:
         assert {info.filename: opened.read(info) for info in opened.infolist()} == {
             each.name: made[each] for member, each in enumerate(made) if member not in lost
-        }
+        } | ({NOTE_NAME: fillers.NOTE} if 0 in lost else {})
         for member, each in enumerate(shapes):
             if member not in lost:
                 assert opened.getinfo(each.name).header_offset == layout.header_span(member)[0]
 
 
-@given(shapes(), st.data())
-def test_a_filler_takes_exactly_the_place_of_the_photo(made: list[Shape], data: st.DataObject) -> None:
+@given(shapes())
+def test_a_filler_takes_exactly_the_place_of_the_photo(made: list[Shape]) -> None:
     layout = Layout(made)
     for member, each in enumerate(made):
         real, filler = layout.header(member, layout.filler_crc32(member)), layout.filler_header(member)
-        name = slice(30, 30 + len(each.name.encode()))
         assert len(filler) == len(real)
+        name = slice(30, 30 + len(each.name.encode()))
+        if member == 0:
+            filler = filler[fillers.ROOM_BYTES :]
+            real = real[:28] + struct.pack("<H", len(filler) - name.stop) + real[30 : len(filler)]
         assert filler[: name.start] + filler[name.stop :] == real[: name.start] + real[name.stop :]
 
 
@@ -303,7 +322,27 @@ def test_a_filler_has_the_crc_of_as_many_zeros() -> None:
 
 def filler_names(names: Sequence[str]) -> list[str]:
     layout = Layout([shape(name, 0) for name in names])
-    return [layout.filler_header(n)[30 : 30 + len(name.encode())].decode() for n, name in enumerate(names)]
+    headers = [layout.filler_header(n)[0 if n else fillers.ROOM_BYTES :] for n in range(len(names))]
+    return [
+        header[30 : 30 + len(name.encode())].decode() for header, name in zip(headers, names, strict=True)
+    ]
+
+
+def test_in_front_of_the_filler_of_the_first_photo_is_a_note() -> None:
+    """7-Zip believes in a directory only if the member at byte 0 stands in it."""
+    contents = list(GALLERY.values())
+    content = whole(Layout(list(GALLERY)), contents, lost={0, 2})
+    with zipfile.ZipFile(io.BytesIO(content)) as opened:
+        first = opened.infolist()[0]
+        assert (first.filename, first.header_offset) == (NOTE_NAME, 0)
+        assert MISSING_NAME in opened.read(first).decode()
+        assert len(opened.infolist()) == 3
+
+
+def test_no_archive_begins_with_a_note_when_the_first_photo_is_there_or_nothing_is() -> None:
+    layout = Layout(list(GALLERY))
+    for known, end in (([1, None, None, 4], None), ([None] * 4, 0)):
+        assert NOTE_NAME.encode() not in layout.tail(known, end=end)
 
 
 @pytest.mark.parametrize(
@@ -355,19 +394,25 @@ def test_a_number_longer_than_the_name_leaves_the_photo_its_own() -> None:
 def test_the_table_comes_behind_the_members_and_into_the_directory(
     made: dict[Shape, bytes], table: bytes
 ) -> None:
-    content = whole(Layout(list(made)), list(made.values()), extra=[(shape(MISSING_NAME, len(table)), table)])
-    assert content == stream_zips({**made, shape(MISSING_NAME, len(table)): table})
+    layout, each = Layout(list(made)), shape(MISSING_NAME, len(table))
+    content = whole(layout, list(made.values()), extra=[(each, table)])
+    with zipfile.ZipFile(io.BytesIO(content)) as opened:
+        assert opened.namelist() == [*(each.name for each in made), MISSING_NAME]
+        assert opened.getinfo(MISSING_NAME).header_offset == layout.end
+        assert opened.read(MISSING_NAME) == table
+    theirs = stream_zips({each: table})
+    assert content[layout.end :].startswith(theirs[: 30 + len(MISSING_NAME) + 9 + len(table)])
 
 
-@given(shapes(), st.integers(0, 1000), st.booleans())
-def test_a_tail_is_never_longer_than_foreseen_and_hardly_shorter(
-    made: list[Shape], table: int, lost: bool
-) -> None:
+@given(shapes(), st.integers(0, 1000))
+def test_a_tail_is_never_longer_than_foreseen_and_hardly_shorter(made: list[Shape], table: int) -> None:
     layout = Layout(made)
     extra = [(shape(MISSING_NAME, table), bytes(table))]
-    longest = len(layout.tail([7] * len(made), extra))
-    assert longest <= layout.tail_bound(table) <= longest + 56 + 20 + 12
-    assert len(layout.tail([None] * len(made), extra)) <= longest
+    length = len(layout.tail([7] * len(made), extra))
+    assert length <= layout.tail_bound(table) <= length + 56 + 20 + 12 + fillers.NOTE_LINE_BYTES
+    for lost in range(len(made)):
+        known = [None if member == lost else 7 for member in range(len(made))]
+        assert len(layout.tail(known, extra)) <= layout.tail_bound(table)
     assert len(layout.tail([7] * len(made))) <= layout.tail_bound(0)
 
 
@@ -387,7 +432,7 @@ def test_an_archive_may_end_in_front_of_members_that_are_all_lost() -> None:
         ([1, 2, 3], None),  # one too few
         ([1, 2, 3, 4, 5], None),
         ([1, 2, 3, 4], 0),  # not lost
-        ([1, None, None, 4], HEADER_BYTES + 5),
+        ([1, None, None, 4], FIRST_HEADER_BYTES + 5),
         ([1, None, None, None], 1),  # not in front of a member
         ([None] * 4, 10_000),
     ],

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from batchlab_processor.jobs.zip_export.names import (
     COMPONENT_BYTES,
     MISSING_NAME,
+    NOTE_NAME,
     PATH_BYTES,
     extension,
     folded,
@@ -62,6 +63,7 @@ HOSTILE = st.text(
         ("\ud800.jpg", "_.jpg"),
         (".hidden.jpg", ".hidden.jpg"),
         ("_missing.csv", "__missing.csv"),
+        ("_Missing.TXT", "__Missing.TXT"),
         ("_Missing.CSV/x.jpg", "__Missing.CSV/x.jpg"),
     ],
 )
@@ -116,9 +118,9 @@ def test_any_names_come_out_safe_unique_and_in_place(wanted: list[str]) -> None:
 
     assert len(names) == len(wanted)
     keys = [folded(name) for name in names]
-    assert len({*keys, MISSING_NAME}) == len(names) + 1
+    assert len({*keys, MISSING_NAME, NOTE_NAME}) == len(names) + 2
     folders = {folded(name[:at]) for name in names for at, c in enumerate(name) if c == "/"}
-    assert not folders & {*keys, MISSING_NAME}
+    assert not folders & {*keys, MISSING_NAME, NOTE_NAME}
     for name in names:
         assert len(name.encode()) <= PATH_BYTES
         assert unicodedata.is_normalized("NFC", name)

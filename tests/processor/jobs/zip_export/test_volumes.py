@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchlab.kinds import ItemError, Kind
+from batchlab_processor.jobs.zip_export.fillers import NOTE_LINE_BYTES
 from batchlab_processor.jobs.zip_export.layout import Layout, Shape
 from batchlab_processor.jobs.zip_export.names import MISSING_NAME
 from batchlab_processor.jobs.zip_export.volumes import split
 from tests.processor.jobs.zip_export.archives import shape, shapes
 
-SLACK_BYTES = 76 + 20  # the end records and the table's line are taken for those of Zip64
+SLACK_BYTES = 76 + 20 + NOTE_LINE_BYTES  # Zip64 in the end records and the table's line, and a note
 
 
 def longest(shapes: Sequence[Shape], table_bytes: int | None = None) -> int:

@@ -51,21 +51,31 @@ def run_job(
     as_json: bool = False,
     quiet: bool = False,
     summary: bool = True,
+    dry_run: bool = False,
     environment: Mapping[str, str] | None = None,
 ) -> int:
     """Runs the job to its end and returns the exit code of design section 3; 75 when the run was interrupted.
 
-    The processor's report goes to our stdout, unless `summary` is False, and its progress to stderr.
+    The processor's report goes to our stdout, unless `summary` is False, and its progress to stderr. With `dry_run`
+    it only plans, and says what it would do.
     """
     arguments = ["run", "--job", job_url(store_url, job_id), "--store", store_url]
     arguments += ["--json"] if as_json else []
     arguments += ["--quiet"] if quiet else []
+    arguments += ["--dry-run"] if dry_run else []
+    return run_processor(arguments, stdout=None if summary else subprocess.DEVNULL, environment=environment)
+
+
+def run_processor(
+    arguments: Sequence[str], *, stdout: int | None = None, environment: Mapping[str, str] | None = None
+) -> int:
+    """Runs `batchlab-processor ARGUMENTS` and returns its exit code; 75 when it was ended by a signal."""
     with _passing_signals_on() as children:
         child = subprocess.Popen(
             [processor_command(), *arguments],
             env={**os.environ, **(environment or {}), "_BATCHLAB_CALLER": str(os.getpid())},
             stdin=subprocess.DEVNULL,
-            stdout=None if summary else subprocess.DEVNULL,
+            stdout=stdout,
         )
         children.append(child)
         code = child.wait()

@@ -16,7 +16,10 @@ from batchlab_processor import supervisor
 USAGE = """\
 batchlab-processor run [--job URL|PATH|JSON] [--store URL]   runs a job; without --job the self-test
 batchlab-processor types [--json]                            lists the job types installed here
+batchlab-processor db apply --job URL [--store URL]          makes a job's pending database updates
+batchlab-processor db schema                                 prints the tables of contact-sheets
 batchlab-processor demo [DIRECTORY]                          serves the demo's photos until stdin closes
+batchlab-processor demo contact-sheets                       serves a small marathon until stdin closes
 """
 
 
@@ -48,7 +51,7 @@ def _obey(options: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="batchlab-processor", usage=USAGE)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="run|types|demo")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="run|types|db|demo")
     run = commands.add_parser("run", help="run a job")
     run.add_argument(
         "--job", default="", help="URL, path or JSON of a job document; without it the self-test runs"
@@ -59,6 +62,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--quiet", action="store_true", help="no progress and no summary")
     types = commands.add_parser("types", help="list the job types installed here")
     types.add_argument("--json", action="store_true")
+    database = commands.add_parser("db", help="finish pending updates, or print the tables")
+    database.add_argument("action", choices=("apply", "schema"))
+    database.add_argument("--job", default="", help="URL of a job in the store")
+    database.add_argument("--store", default="", help="URL of the store (default: BATCHLAB_STORE)")
+    database.add_argument("--json", action="store_true")
     demo = commands.add_parser("demo", help="serve the demo's photos")
     demo.add_argument("folder", nargs="?", default="")
     return parser
@@ -101,13 +109,27 @@ def _types(options: argparse.Namespace) -> int:
     return 0
 
 
+def _database(options: argparse.Namespace) -> int:
+    from batchlab.settings import Settings
+    from batchlab_processor import pending
+
+    if options.action == "schema":
+        return pending.print_schema()
+    environment = {**os.environ, **({"BATCHLAB_STORE": options.store} if options.store else {})}
+    return pending.apply(options.job, Settings.from_environment(environment), as_json=options.json)
+
+
 def _demo(options: argparse.Namespace) -> int:
     from batchlab_processor import demo
 
+    if options.folder == "contact-sheets":
+        from batchlab_processor.demo_marathon import main as serve_marathon
+
+        return serve_marathon()
     return demo.main([options.folder] if options.folder else [])
 
 
-_COMMANDS = {"run": _run, "types": _types, "demo": _demo}
+_COMMANDS = {"run": _run, "types": _types, "db": _database, "demo": _demo}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -26,6 +26,7 @@ _CHATTY = (
     "asyncio",
     "boto3",
     "botocore",
+    "pyvips",
     "google",
     "httpcore",
     "httpx",

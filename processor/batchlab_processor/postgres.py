@@ -80,7 +80,10 @@ class Server:
         )
 
     def start(self) -> None:
-        """Returns when it answers; raises ServiceError with its own last line."""
+        """Returns when it answers; raises ServiceError with its own last line.
+
+        It ends with the thread that calls this, so call it from one that lives on.
+        """
         # Files survive a kill of this process, and whoever starts demo or tests again begins anew: no fsync.
         settings = {"fsync": "off", "listen_addresses": "", **self._settings}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from batchlab.cli import demo, job_types, looking, running
+from batchlab.cli import database, demo, job_types, looking, running
 
 app = typer.Typer(
     name="batchlab",
@@ -24,6 +24,7 @@ app.command("items")(looking.items)
 app.command("list")(looking.list_all)
 app.command("cancel")(looking.cancel)
 app.command("types")(job_types.types)
+app.add_typer(database.app, name="db")
 
 
 def _print_version(wanted: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,15 +16,16 @@ def demo(
     store: StoreOption = "",
     quiet: QuietOption = False,
 ) -> int:
-    """See a small gallery become a ZIP.
+    """See a small gallery become a ZIP, or contact sheets.
 
     With your own photos (a directory, files or URLs) or with ours. Ours are served by a web server on this
     machine that has lost one photo and refuses another one twice, so that you see what becomes of such photos.
-    The ZIP is written to ./batchlab-demo/, over the one before.
+    The ZIP is written to ./batchlab-demo/, over the one before; the sheets to ./batchlab-demo/sheets/.
 
     \b
     Examples:
       batchlab demo
+      batchlab demo contact-sheets
       batchlab demo ~/Pictures/wedding
       batchlab demo https://example.com/1.jpg https://example.com/2.jpg
 
@@ -32,4 +34,8 @@ def demo(
     from batchlab.cli.demo_run import run_arranged, run_own
 
     settings = settings_of(store, allow_local=allow_local)
+    if sources == ["contact-sheets"] and not Path("contact-sheets").exists():
+        from batchlab.cli.demo_sheets import run_sheets
+
+        return run_sheets(settings, quiet=quiet)
     return run_own(sources, settings, quiet=quiet) if sources else run_arranged(settings, quiet=quiet)

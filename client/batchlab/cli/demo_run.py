@@ -28,7 +28,7 @@ FOLDER = "batchlab-demo"  # below where the user is; .gitignore names it
 
 def run_arranged(settings: Settings, *, quiet: bool) -> int:
     """Runs the demo with our own gallery; 0 when all went as arranged."""
-    settings = _on_this_machine(settings)
+    settings = on_this_machine(settings)
     with processor_serving(["demo"]) as served:
         if not quiet:
             sys.stderr.write(f"Serving {pretty(url_of(served['folder']))} at {served['url']}\n")
@@ -60,7 +60,7 @@ def run_arranged(settings: Settings, *, quiet: bool) -> int:
 
 def run_own(arguments: list[str], settings: Settings, *, quiet: bool) -> int:
     """Runs the demo with the user's own photos; the exit code is the job's."""
-    settings = _on_this_machine(settings)
+    settings = on_this_machine(settings)
     found = find_sources(arguments)
     stem = Path(arguments[0]).expanduser().resolve().name if len(arguments) == 1 and found.photos > 1 else ""
     name = f"{stem}.zip"
@@ -77,7 +77,7 @@ def _job(items: list[dict[str, Any]], name: str, title: str, named: list[str]) -
     return Job(document=document, sources=named, outputs=[target.url], exact_target=True)
 
 
-def _on_this_machine(settings: Settings) -> Settings:
+def on_this_machine(settings: Settings) -> Settings:
     """The settings, with the user's own store in place of a bucket, where nothing can be granted."""
     if settings.store.startswith("file://"):
         return settings

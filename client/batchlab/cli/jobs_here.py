@@ -15,11 +15,14 @@ from batchlab.cli.options import store_of
 from batchlab.cli.places import pretty
 from batchlab.document import JobDocument
 from batchlab.errors import Interrupted, UsageError
+from batchlab.jobs import params_model
 from batchlab.kinds import ItemError
 from batchlab.local import processor_command, run_job
+from batchlab.named import read_entries
 from batchlab.records import JobRecords, submit_locally
 from batchlab.settings import Settings
 from batchlab.status import State
+from batchlab.stores import open_store
 from batchlab.streams import say
 from batchlab.words import size
 
@@ -38,6 +41,7 @@ class Job:
     size_bytes: int = 0  # as far as known for nothing
     named_on_command_line: list[str] = field(default_factory=list)  # a bad one of these stops the job at once
     password_file: str = ""
+    config: str = ""  # a file of named entries, in place of the one that BATCHLAB_CONFIG names
     exact_target: bool = False  # the output is the very file, and not a folder that the document names
 
 
@@ -57,29 +61,75 @@ def run_here(
     """
     grant = _grant(job, settings, overwrite=overwrite)
     _check_password(job.document, job.password_file)
+    if dry_run and getattr(params_model(job.document.type), "previews", False):
+        return _preview(job, grant if _grants(settings) else None, as_json=as_json)
     if dry_run:
         _say_what_would_be_done(job, settings, as_json=as_json)
         return 0
     processor_command()  # before the store is touched: a job that nobody can run is not made
     store = store_of(settings)
     records = submit_locally(store, job.document, grant if _grants(settings) else None)
-    return _run(records, password_file=job.password_file, as_json=as_json, quiet=quiet, summary=summary)
+    entries = config_environment(job.config, job.password_file)
+    return _run(records, entries, job.password_file, as_json=as_json, quiet=quiet, summary=summary)
 
 
-def run_again(records: JobRecords, *, password_file: str, as_json: bool, quiet: bool) -> int:
+def run_again(
+    records: JobRecords, *, password_file: str, as_json: bool, quiet: bool, config: str = ""
+) -> int:
     """Starts the job's next generation, or goes on with the one that has not ended."""
     processor_command()
     document = records.document()
     _check_password(document, password_file)
+    entries = config_environment(config, password_file)
     status = records.status()
     if status.state in _RETRIED:
         records.start_retry()
     elif status.ended:
         raise UsageError(f"Job {records.id} {status.state}: there is nothing to retry.")
-    return _run(records, password_file=password_file, as_json=as_json, quiet=quiet)
+    return _run(records, entries, password_file, as_json=as_json, quiet=quiet)
 
 
-def _run(records: JobRecords, *, password_file: str, as_json: bool, quiet: bool, summary: bool = True) -> int:
+def config_environment(config: str, password_file: str = "") -> dict[str, str]:
+    """What makes the processor read the named entries from the file `config`; raises UsageError for a bad one."""
+    if not config:
+        return {}
+    if password_file:
+        raise UsageError(
+            "--config and --password-file: put the password into the configuration, under passwords."
+        )
+    try:
+        read_entries(Path(config).expanduser(), {})
+    except ValueError as error:
+        raise UsageError("\n".join(f"--config: {line}" for line in str(error).splitlines())) from None
+    return {"BATCHLAB_CONFIG": str(Path(config).expanduser().absolute())}
+
+
+def _preview(job: Job, grant: Authority | None, *, as_json: bool) -> int:
+    """Lets the processor plan, in a store that is thrown away."""
+    with tempfile.TemporaryDirectory(prefix="batchlab-") as folder:
+        store = open_store(Path(folder).absolute().as_uri())
+        records = submit_locally(store, job.document, grant)
+        code = run_job(
+            store.url,
+            records.id,
+            as_json=as_json,
+            dry_run=True,
+            environment=config_environment(job.config, job.password_file),
+        )
+    if code == 0:
+        say("Nothing was written. Without --dry-run it is done.")
+    return code
+
+
+def _run(
+    records: JobRecords,
+    entries: dict[str, str],
+    password_file: str,
+    *,
+    as_json: bool,
+    quiet: bool,
+    summary: bool = True,
+) -> int:
     with _password_entry(records.document(), password_file) as environment:
         code = run_job(
             records.store.url,
@@ -87,7 +137,7 @@ def _run(records: JobRecords, *, password_file: str, as_json: bool, quiet: bool,
             as_json=as_json,
             quiet=quiet,
             summary=summary,
-            environment=environment,
+            environment={**entries, **environment},
         )
     if code == Interrupted.exit_code:
         say(f"Interrupted. To go on where it was: batchlab retry {records.id}")

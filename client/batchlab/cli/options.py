@@ -32,6 +32,15 @@ AllowLocalOption = Annotated[
     typer.Option("--allow-local", help="The named hosts may be this machine, and may speak plain http."),
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="What is at the target may be replaced.")]
+ConfigOption = Annotated[
+    str,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Named entries (databases, queries, ...) for this job [default: BATCHLAB_CONFIG's].",
+        show_default=False,
+    ),
+]
 PasswordFileOption = Annotated[
     str,
     typer.Option(

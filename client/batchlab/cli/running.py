@@ -8,6 +8,7 @@ import typer
 
 from batchlab.cli.options import (
     AllowLocalOption,
+    ConfigOption,
     DryRunOption,
     JobArgument,
     JsonOption,
@@ -101,6 +102,7 @@ def zip_photos(
 
 def run(
     document: Annotated[str, typer.Argument(metavar="DOCUMENT", hidden=True)],
+    config: ConfigOption = "",
     password_file: PasswordFileOption = "",
     overwrite: OverwriteOption = False,
     allow_local: AllowLocalOption = False,
@@ -129,11 +131,13 @@ def run(
 
     settings = settings_of(store, allow_local=allow_local)
     job = read_job(document, password_file)
+    job.config = config
     return run_here(job, settings, overwrite=overwrite, dry_run=dry_run, as_json=as_json, quiet=quiet)
 
 
 def retry(
     job: JobArgument,
+    config: ConfigOption = "",
     password_file: PasswordFileOption = "",
     store: StoreOption = "",
     as_json: JsonOption = False,
@@ -160,4 +164,4 @@ def retry(
     settings = settings_of(store)
     found = store_of(settings)
     records = JobRecords(found, choose_job(found, job))
-    return run_again(records, password_file=password_file, as_json=as_json, quiet=quiet)
+    return run_again(records, password_file=password_file, as_json=as_json, quiet=quiet, config=config)

@@ -10,7 +10,7 @@ from batchlab.cli import main
 from batchlab.errors import Denied, ServiceError
 from tests.client.cli.conftest import Command
 
-COMMANDS = ["demo", "zip", "run", "retry", "status", "items", "list", "cancel", "types"]
+COMMANDS = ["demo", "zip", "run", "retry", "status", "items", "list", "cancel", "types", "db"]
 
 
 def test_no_command_shows_the_help_with_every_command(batchlab: Command) -> None:
@@ -28,7 +28,7 @@ def test_every_help_begins_with_one_whole_sentence_and_has_an_example(
     assert ran.code == 0
     assert ran.out.splitlines()[2].endswith(".")
     assert f"    batchlab {command}" in ran.out or f"| batchlab {command}" in ran.out
-    assert "--json" in ran.out or command == "demo"
+    assert "--json" in ran.out or command in ("demo", "db")
     assert max(len(line) for line in ran.out.splitlines()) <= 100
     assert "..." not in "".join(
         line for line in batchlab().out.splitlines() if line.startswith(f"  {command} ")

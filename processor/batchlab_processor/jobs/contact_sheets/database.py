@@ -99,7 +99,7 @@ def find(database: Database, statements: Statements, domain: str) -> Found:
 
 def _candidate(row: Mapping[str, Any], domain: str) -> Candidate:
     reference = str(row["reference"] if row["reference"] is not None else "").strip()
-    photos = row["photos"] or []
+    photos = [] if row["photos"] is None else row["photos"]
     if not reference or not isinstance(photos, list):
         what = "no reference" if not reference else "photos that are no JSON array"
         raise ItemError(Kind.VALIDATION, f"A participant has {what} (id {row.get('id')}).")

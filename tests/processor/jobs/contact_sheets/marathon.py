@@ -72,6 +72,10 @@ class Marathon:
                 (keys,),
             )
 
+    def execute(self, statement: str) -> None:
+        with psycopg.connect(self.url) as connection:
+            connection.execute(statement)  # type: ignore[arg-type]
+
     def rows(self) -> dict[str, tuple[str | None, int | None]]:
         """What the rows say of the sheets, by reference."""
         with psycopg.connect(self.url) as connection:

@@ -1,11 +1,12 @@
 """The archives of a job while its photos come in: what was planned, what earlier runs sent, what is lost.
 
-jobs/<id>/g<n>/lost/<volume>-<member>.json   a photo that is lost, written before its filler is sent: lost once,
-                                             lost for this generation, whoever works on it
-ledger notes "archive"   {volume, part, etag, ...}   the server has this part, and the CRC-32s of what is in it
-                         {volume, reset, ...}        the source of this member has another version: what was sent
-                                                     of it before does not count
-                         {volume, upload}            the server had forgotten the upload; this one took its place
+jobs/<id>/g<n>/lost/<round>-<volume>-<member>.json   a photo that is lost, written before its filler is sent: lost
+                                                     once, lost for this generation, whoever works on it
+ledger notes "archive"   {part, etag, ...}   the server has this part, and the CRC-32s of what is in it
+                         {reset, ...}        the source of this member has another version: what was sent of it
+                                             before does not count
+                         {upload}            the server had forgotten the upload; this one took its place
+                         all with {round, volume}
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ class Building:
         """`facts`: those of the sink's plan. `fresh`: it was made in this very run, so nothing was sent yet."""
         self._ctx = ctx
         self._facts = facts
+        self._round = 2 if "left_out" in facts else 1
         self._broken: BaseException | None = None
         self._lock = threading.Lock()
         self._uploads: set[Future[None]] = set()
@@ -130,7 +132,7 @@ class Building:
         volume, member = self.places[key]
         try:
             body = {"key": key, "kind": kind, "message": message}
-            self._ctx.store.create(f"{self._lost_prefix}{volume.number}-{member}.json", body)
+            self._ctx.store.create(f"{self._lost_prefix}{self._round}-{volume.number}-{member}.json", body)
         except AlreadyExists:
             pass  # an earlier run lost it
         self.lost[key] = ItemError(kind, message)
@@ -148,14 +150,16 @@ class Building:
     def note(self, volume: Volume, ready: Ready, etag: str) -> None:
         """Keeps what a part is, so that a later run knows it."""
         body = {
-            "volume": volume.number,
             "part": ready.part,
             "etag": etag,
             "crcs": list(ready.crcs),
             "lost": list(ready.lost),
             "headed": [[member, crc32] for member, crc32 in ready.headed.items()],
         }
-        self._ctx.note(NOTE, body, flush=False)
+        self._note(volume, body, flush=False)
+
+    def _note(self, volume: Volume, body: dict[str, Any], *, flush: bool) -> None:
+        self._ctx.note(NOTE, {"round": self._round, "volume": volume.number, **body}, flush=flush)
 
     def drain(self) -> None:
         """Returns when every part that was complete is at the target; raises as `check` does."""
@@ -242,7 +246,8 @@ class Building:
                 volume.assembly.lose(member)
         notes = self._ctx.notes(NOTE)
         for volume in self.volumes:
-            self._resume(volume, [note for note in notes if note["volume"] == volume.number])
+            of_volume = (self._round, volume.number)
+            self._resume(volume, [note for note in notes if (note["round"], note["volume"]) == of_volume])
 
     def _resume(self, volume: Volume, notes: list[dict[str, Any]]) -> None:
         uploads = [note["upload"] for note in notes if "upload" in note]
@@ -283,7 +288,7 @@ class Building:
             raise ServiceError("The unfinished upload is gone. The phase `collect` begins it again.")
         self._ctx.storage.abort_uploads(volume.url)
         volume.parts = self._ctx.storage.begin_parts(volume.url, volume.options, volume.layout.part_bytes)
-        self._ctx.note(NOTE, {"volume": volume.number, "upload": volume.parts.id})
+        self._note(volume, {"upload": volume.parts.id}, flush=True)
 
     def _as_it_is_now(self, key: str, volume: Volume, member: int, ctx: Context) -> Photo:
         """The photo as it is to be fetched; another version of it than planned, when nothing forbids that."""
@@ -296,7 +301,7 @@ class Building:
             if photo.size_bytes != volume.photos[member].size_bytes:
                 raise changed(volume.photos[member], photo.size_bytes)
             version = {"validator": photo.validator, "crc32": photo.crc32}
-            ctx.note(NOTE, {"volume": volume.number, "reset": member, **version})
+            self._note(volume, {"reset": member, **version}, flush=True)
             assembly.forget(member)
             assembly.known[member] = photo.crc32
             self._again[key] = photo

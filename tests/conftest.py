@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests import servers
+
+if TYPE_CHECKING:
+    from tests.strict_s3 import StrictS3
 
 # What a developer's own account would add to a test. Cleared, so that no test ever touches it.
 _ACCOUNT_PREFIXES = ("AWS_", "BATCHLAB_", "R2_", "S3_", "GOOGLE_", "FIREBASE_", "STORAGE_EMULATOR_")
@@ -57,6 +60,36 @@ def moto_s3() -> Iterator[servers.S3Server]:
     """moto's S3 server; one for each test process."""
     with servers.moto_s3() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def strict_s3_server() -> Iterator[StrictS3]:
+    from tests import strict_s3
+
+    with strict_s3.strict_s3() as strict:
+        yield strict
+
+
+@pytest.fixture(scope="session")
+def strict_r2_server() -> Iterator[StrictS3]:
+    from tests import strict_s3
+
+    with strict_s3.strict_s3(r2=True) as strict:
+        yield strict
+
+
+@pytest.fixture
+def strict_s3(strict_s3_server: StrictS3) -> StrictS3:
+    """An S3 server that forgives nothing, with the empty bucket "bucket"; parts may be as small as 1 KiB."""
+    strict_s3_server.reset()
+    return strict_s3_server
+
+
+@pytest.fixture
+def strict_r2(strict_r2_server: StrictS3) -> StrictS3:
+    """The same with the rules of R2."""
+    strict_r2_server.reset()
+    return strict_r2_server
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,10 @@ import re
 import ssl
 import threading
 import urllib.request
+import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from batchlab.addresses import parse_address
@@ -54,6 +56,7 @@ class S3Requests:
     def __init__(self, scheme: str, settings: Settings, *, patience: Patience | None = None) -> None:
         self._patience = patience or _PATIENCE
         self._pool = Pool()
+        weakref.finalize(self, self._pool.close)
         self._lock = threading.Lock()
         self._tls: ssl.SSLContext | None = None
         self._ca_bundle = settings.aws_ca_bundle
@@ -87,6 +90,23 @@ class S3Requests:
             answer = self._once(method, bucket, key, query or {}, headers or {}, body, region)
         return answer
 
+    def prepared(
+        self,
+        method: str,
+        bucket: str,
+        key: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        region: str = "",
+        now: datetime | None = None,
+    ) -> tuple[Location, dict[str, str]]:
+        """Where such a request goes, and all headers that it has there."""
+        region = region or self._region
+        origin, path = self._place(bucket, key, region)
+        place = replace(locate(origin), path=path, query=encoded_query(query))
+        host = place.origin.partition("://")[2]
+        return place, signed(self._keys(), region, method, host, path, place.query, headers, now=now)
+
     def close(self) -> None:
         """Closes idle connections; the object can be used again."""
         self._pool.close()
@@ -98,7 +118,7 @@ class S3Requests:
             parts = urlsplit(self._endpoint)
             return f"{parts.scheme}://{parts.netloc}", f"{parts.path.rstrip('/')}/{bucket}/{path}"
         domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-        host = f"s3.{region}.{domain}"
+        host = f"s3.{domain}" if region == "us-east-1" else f"s3.{region}.{domain}"
         if _HOST_NAME.fullmatch(bucket):  # a name with dots fits no certificate
             return f"https://{bucket}.{host}", f"/{path}"
         return f"https://{host}", f"/{bucket}/{path}"
@@ -113,14 +133,9 @@ class S3Requests:
         body: bytes | memoryview | None,
         region: str,
     ) -> Answered:
-        origin, path = self._place(bucket, key, region)
-        asked = encoded_query(query)
-        place = locate(origin)
-        place = Location(place.scheme, place.host, place.port, path, asked)
-        host = place.origin.partition("://")[2]
-        signed_headers = signed(self._keys(), region, method, host, path, asked, headers)
-        del signed_headers["host"]  # the connection sends it
-        return self._exchange(method, place, signed_headers, body)
+        place, sent = self.prepared(method, bucket, key, query, headers, region)
+        del sent["host"]  # the connection sends it
+        return self._exchange(method, place, sent, body)
 
     def _exchange(
         self, method: str, place: Location, headers: Mapping[str, str], body: bytes | memoryview | None

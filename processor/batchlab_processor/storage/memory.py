@@ -15,7 +15,7 @@ from batchlab.redact import shown
 from batchlab_processor.storage.base import Listed, Probed, Reader, WriteOptions, Writer, Written
 from batchlab_processor.storage.names import exists_already, split_url, url_of
 from batchlab_processor.storage.parts import Parts
-from batchlab_processor.storage.parts_memory import MemoryParts
+from batchlab_processor.storage.parts_memory import MemoryParts, unfinished
 from batchlab_processor.storage.streams import HEAD_BYTES, MemoryReader, cut
 
 
@@ -79,6 +79,12 @@ class MemoryScheme:
 
     def resume_parts(self, url: str, upload_id: str, options: WriteOptions, part_bytes: int) -> Parts:
         return MemoryParts(self, url, upload_id, options, part_bytes)
+
+    def abort_uploads(self, url: str) -> int:
+        mine = [upload_id for upload_id, of in unfinished().items() if of == url]
+        for upload_id in mine:
+            MemoryParts(self, url, upload_id, WriteOptions(), 0).abort()
+        return len(mine)
 
     def signed_url(self, url: str, lifetime: timedelta) -> str:
         return url

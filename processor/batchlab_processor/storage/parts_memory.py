@@ -6,7 +6,7 @@ import secrets
 import threading
 import zlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from batchlab.kinds import ItemError, Kind
 from batchlab.redact import shown
@@ -14,8 +14,21 @@ from batchlab_processor.storage.base import Scheme, WriteOptions, Written
 from batchlab_processor.storage.names import WORD, exists_already
 from batchlab_processor.storage.parts import CannotCopy, no_such_upload, wrong_part
 
-_uploads: dict[str, dict[int, bytes]] = {}  # by id, then by the part's number
+
+@dataclass(frozen=True)
+class _Upload:
+    url: str
+    parts: dict[int, bytes] = field(default_factory=dict)  # by number
+
+
+_uploads: dict[str, _Upload] = {}  # by id
 _lock = threading.Lock()
+
+
+def unfinished() -> dict[str, str]:
+    """Id -> URL of the uploads that were neither completed nor aborted."""
+    with _lock:
+        return {upload_id: upload.url for upload_id, upload in _uploads.items()}
 
 
 class MemoryParts:
@@ -37,7 +50,7 @@ class MemoryParts:
         if not options.overwrite and options.replaces is None and parts._metadata() is not None:
             raise exists_already(url)
         with _lock:
-            _uploads[upload_id] = {}
+            _uploads[upload_id] = _Upload(url)
         return parts
 
     def send(self, number: int, body: memoryview, crc32: int | None = None) -> str:
@@ -91,7 +104,7 @@ class MemoryParts:
     def _kept(self) -> dict[int, bytes]:
         if self.id not in _uploads:
             raise no_such_upload(self._url)
-        return _uploads[self.id]
+        return _uploads[self.id].parts
 
     def _metadata(self) -> dict[str, str] | None:
         """What the object says of its writer; None where there is no object."""

@@ -169,12 +169,11 @@ class S3Parts:
 
     def _publish(self, headers: Mapping[str, str], body: bytes) -> None:
         """Asks for the object until the answer is known, or the object is seen to be ours."""
-        delays = self._object.patience.delays()
+        operation, delays = "CompleteMultipartUpload", self._object.patience.delays()
         while True:
             try:
-                self._object.once(
-                    "POST", "CompleteMultipartUpload", {"uploadId": self._upload}, headers, body
-                )
+                answer = self._object.once("POST", operation, {"uploadId": self._upload}, headers, body)
+                tree(answer, operation, self._url)  # blanks that end without a word are no answer
                 return
             except ItemError as error:
                 if error.kind in (*PASSING, Kind.CHANGED, Kind.MISSING) and self.completed() is not None:

@@ -58,7 +58,7 @@ def etag(raw: str) -> str:
 
 def _tree(body: bytes) -> ElementTree.Element | None:
     try:
-        root = ElementTree.fromstring(body)  # noqa: S314  of the operator's own endpoint
+        root = ElementTree.fromstring(body.strip())  # noqa: S314  of the operator's own endpoint
     except ElementTree.ParseError:
         return None
     for element in root.iter():

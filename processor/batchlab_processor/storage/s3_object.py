@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
-from urllib.parse import unquote_plus
 from xml.etree.ElementTree import Element
 
 from batchlab.aws_requests import Answered, S3Requests
@@ -100,16 +99,15 @@ class S3Object:
         found: list[str] = []
         markers: dict[str, str] = {}
         while True:
-            query = {"uploads": "", "prefix": self._key, "encoding-type": "url", **markers}
+            query = {"uploads": "", "prefix": self._key, **markers}
             page = self._page("ListMultipartUploads", query, of_bucket=True)
-            spelled = unquote_plus if text(page, "EncodingType") == "url" else str
             found += [
                 text(upload, "UploadId")
                 for upload in page.iter("Upload")
-                if spelled(upload.findtext("Key") or "") == self._key
+                if upload.findtext("Key") == self._key
             ]
             further = {
-                "key-marker": spelled(text(page, "NextKeyMarker")),
+                "key-marker": page.findtext("NextKeyMarker") or "",
                 "upload-id-marker": text(page, "NextUploadIdMarker"),
             }
             if text(page, "IsTruncated") != "true" or further == markers:

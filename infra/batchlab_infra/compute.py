@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from aws_cdk import Aws, CfnOutput, Stack
+from aws_cdk import Aws, CfnOutput, Fn, Stack
+from aws_cdk import aws_batch as batch
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
@@ -43,8 +44,8 @@ class ComputeStack(Stack):
             "ExpressJobQueueName": names.express_job_queue,
             "JobDefinitionArn": definition_arns(settings)[0],
             "JobDefinitionName": names.job_definition,
-            "SpotEnvironment": environments.spot.compute_environment_name,
-            "OnDemandEnvironment": environments.on_demand.compute_environment_name,
+            "SpotEnvironment": _name(environments.spot),
+            "OnDemandEnvironment": _name(environments.on_demand),
             "IntakeQueueUrl": functions.intake.queue.queue_url,
             "DeadLetterQueueUrl": functions.intake.dead.queue_url,
             "EventsQueueUrl": functions.ends.queue.queue_url,
@@ -60,6 +61,11 @@ class ComputeStack(Stack):
         }
         for name, value in outputs.items():
             CfnOutput(self, name, value=value, description=COMPUTE_OUTPUTS[name])
+
+
+def _name(environment: batch.ManagedEc2EcsComputeEnvironment) -> str:
+    """Its generated name: what CDK calls the name of an environment is its ARN."""
+    return Fn.select(1, Fn.split("/", environment.compute_environment_arn))
 
 
 def _worker(

@@ -17,10 +17,10 @@ from batchlab_infra.definition import definition_arns, runtime_environment
 from batchlab_infra.environments import Environments
 from batchlab_infra.log_groups import make_log_group
 from batchlab_infra.names import Names
+from batchlab_infra.package import PYTHON
 from batchlab_infra.permissions import public_statements, store_statements
 from batchlab_infra.settings import StackSettings
 
-PYTHON = "3.13"  # the package is built for it, see `package`
 _MEMORY_MIB = 512  # a third of a vCPU: imports take most of a cold start
 # A message is seen again after this, when the function was killed; the function itself sets shorter times.
 # Source: AWS Lambda Developer Guide, "Using Lambda with Amazon SQS": at least six times the function's timeout.

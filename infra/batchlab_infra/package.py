@@ -14,8 +14,8 @@ import zipfile
 from pathlib import Path
 
 from batchlab.errors import ServiceError
-from batchlab_infra.functions import PYTHON
 
+PYTHON = "3.14"  # the newest of AWS Lambda
 PLATFORM = "x86_64-manylinux2014"
 _TOOLS = ("__pycache__", "bin")  # commands have no place in a function
 

@@ -1,0 +1,47 @@
+"""batchlab_infra.schedules: warm hours, and the cleaning up."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.infra.conftest import Template, text
+
+pytestmark = pytest.mark.stack
+SCHEDULE = "AWS::Scheduler::Schedule"
+
+
+def called(schedule: Any) -> Any:
+    return json.loads(text(schedule["Target"]["Input"]))
+
+
+def test_machines_are_warm_in_the_day_and_gone_at_night(full: Template) -> None:
+    morning, evening = full.named(SCHEDULE, "WarmFrom"), full.named(SCHEDULE, "WarmTo")
+    assert morning["ScheduleExpression"] == "cron(0 8 ? * MON-FRI *)"
+    assert evening["ScheduleExpression"] == "cron(0 20 ? * MON-FRI *)"
+    assert {each["ScheduleExpressionTimezone"] for each in (morning, evening)} == {"Europe/Madrid"}
+    assert [called(each)["ComputeResources"] for each in (morning, evening)] == [
+        {"MinvCpus": 4},
+        {"MinvCpus": 0},
+    ]
+
+
+def test_nothing_is_kept_warm_unless_asked_for(plain: Template) -> None:
+    assert [name for name in plain.all(SCHEDULE) if name.startswith("Warm")] == []
+
+
+def test_warming_may_change_the_spot_environment_and_nothing_else(full: Template) -> None:
+    [statement] = full.statements("WarmRole")
+    spot, _ = full.all("AWS::Batch::ComputeEnvironment")
+    assert statement["Action"] == "batch:UpdateComputeEnvironment"
+    assert text(statement["Resource"]) == f"<{spot}.ComputeEnvironmentArn>"
+
+
+def test_cleaning_up_is_a_job_like_any_other_once_a_night(full: Template) -> None:
+    schedule = full.named(SCHEDULE, "Cleanup")
+    assert schedule["ScheduleExpression"] == "cron(30 3 * * ? *)"
+    asked = called(schedule)
+    assert json.loads(asked["Parameters"]["job"])["type"] == "cleanup"
+    assert asked["JobDefinition"] == "batchlab-job-def"

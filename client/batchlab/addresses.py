@@ -7,6 +7,7 @@ judged by that, and whole ranges that no public server has are refused by name.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Address = IPv4Address | IPv6Address
@@ -46,6 +47,7 @@ _REFUSED_V6 = tuple(
 _NAT64 = IPv6Network("64:ff9b::/96")  # DNS64 networks reach public IPv4 servers through it (RFC 6052)
 
 
+@lru_cache(maxsize=256)  # of the hosts of one job
 def parse_address(text: str) -> Address | None:
     """The address that `text` spells in its standard form, or None; "127.1" and "0x7f000001" are no addresses."""
     try:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
 
 import idna
 
@@ -27,6 +28,8 @@ _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _PORT = re.compile(r"[0-9]{1,5}")
 _PATH_SAFE = "/!$&'()*+,;=:@~-._"  # RFC 3986 pchar and "/"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")  # and the backslash
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _DECODINGS = 4  # how often a path may have been encoded over and over
 
 
@@ -75,18 +78,9 @@ def locate(url: str) -> Location:
         raise blocked(
             url, f"{scheme}:// is no scheme batchlab reads; use https://, s3://, r2://, gs:// or file://"
         )
-    if any(character < " " or character == "\x7f" or character == "\\" for character in url):
-        raise blocked(url, "it holds a control character or a backslash")
-    if any("\ud800" <= character <= "\udfff" for character in url):
-        raise blocked(url, "it is not valid Unicode")
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        raise blocked(url, "it cannot be taken apart: write it as scheme://host/path") from error
-    if "@" in parts.netloc:
-        raise blocked(url, "it carries a user name or password; leave out everything before the @")
     if scheme in WEB_SCHEMES:
-        return _web(url, scheme, parts.netloc, parts.path, parts.query)
+        return _web(url, scheme)
+    parts = _parts(url)
     if "?" in url or "#" in url:
         raise blocked(url, "a ? or # in a key or path is written %3F or %23")
     if scheme == "file":
@@ -139,8 +133,24 @@ def split_port(text: str) -> tuple[str, str | None]:
     return text, None
 
 
-def _web(url: str, scheme: str, netloc: str, path: str, query: str) -> Location:
-    name, port = split_port(netloc)
+def _parts(url: str) -> SplitResult:
+    if _CONTROL.search(url):
+        raise blocked(url, "it holds a control character or a backslash")
+    if _SURROGATE.search(url):
+        raise blocked(url, "it is not valid Unicode")
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise blocked(url, "it cannot be taken apart: write it as scheme://host/path") from error
+    if "@" in parts.netloc:
+        raise blocked(url, "it carries a user name or password; leave out everything before the @")
+    return parts
+
+
+@lru_cache(maxsize=512)  # each request asks five times for the same URL
+def _web(url: str, scheme: str) -> Location:
+    parts = _parts(url)
+    name, port = split_port(parts.netloc)
     if port is not None and not (_PORT.fullmatch(port) and 0 < int(port) < 65536):
         raise blocked(url, "the port is not a number from 1 to 65535")
     try:
@@ -152,8 +162,8 @@ def _web(url: str, scheme: str, netloc: str, path: str, query: str) -> Location:
         scheme,
         host,
         int(port) if port is not None else DEFAULT_PORTS[scheme],
-        quote(path or "/", safe=_PATH_SAFE + "%"),
-        quote(query, safe=_PATH_SAFE + '%?[]{}|^`"<>'),
+        quote(parts.path or "/", safe=_PATH_SAFE + "%"),
+        quote(parts.query, safe=_PATH_SAFE + '%?[]{}|^`"<>'),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BeforeValidator,
@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     GetJsonSchemaHandler,
     PlainSerializer,
+    StrictBool,
     StrictInt,
     StrictStr,
     Tag,
@@ -27,6 +28,7 @@ from pydantic_core import CoreSchema, InitErrorDetails
 from batchlab.jobs.base import JobParams, ParamsModel
 from batchlab.plain import quoted
 from batchlab.problems import problem_at, problems_error
+from batchlab.sizes import MIB, ByteSize
 from batchlab.texts import Line, Reference, Sha256, file_name_problem
 from batchlab.urls import PrefixUrl, SourceUrl
 
@@ -179,6 +181,20 @@ class ZipExportParams(JobParams):
         Field(description="How the ZIP is written; auto takes the best there is."),
     ] = "auto"
 
+    max_archive_bytes: Annotated[
+        Annotated[ByteSize, Field(ge=MIB)] | None,
+        Field(
+            description='The longest a ZIP may be, such as "4 GB"; more photos make album-1.zip, album-2.zip and '
+            "so on, each of which opens alone."
+        ),
+    ] = None
+    reuse: Annotated[
+        StrictBool,
+        Field(
+            description="Deliver the ZIP that an earlier job made of the very same photos, if it is still there."
+        ),
+    ] = False
+
     def divisible(self) -> bool:
         """The streaming sink writes one ZIP from its first byte to its last, on one machine."""
         return self.sink != "streaming" and not self.needs_streaming()
@@ -186,6 +202,20 @@ class ZipExportParams(JobParams):
     def needs_streaming(self) -> bool:
         """Whether members have lengths that nobody knows before they are packed."""
         return self.compress != "never" or self.password_ref is not None
+
+    @model_validator(mode="after")
+    def _planned_where_needed(self) -> Self:
+        needs = [
+            name
+            for name, asked in (("max_archive_bytes", self.max_archive_bytes), ("reuse", self.reuse))
+            if asked
+        ]
+        if needs and not self.divisible():
+            raise ValueError(
+                f"{needs[0]} needs a ZIP whose length is known beforehand: leave out compress, passwordRef and "
+                "sink: streaming"
+            )
+        return self
 
     @field_validator("name")
     @classmethod

@@ -147,6 +147,20 @@ class Storage:
         allowed = self._authority.check_output(url)
         return self._parts_maker(allowed).resume_parts(allowed, upload_id, options, part_bytes)
 
+    def copy_part(
+        self,
+        parts: Parts,
+        number: int,
+        source: str,
+        start: int,
+        end: int,
+        validator: str,
+        *,
+        delivered: bool = False,
+    ) -> tuple[str, int | None]:
+        """See Parts.copy; the authority is asked about the source first."""
+        return parts.copy(number, self._readable(source, delivered), start, end, validator)
+
     def read_document(self, url: str, *, limit_bytes: int) -> bytes:
         """The whole of a small source, decompressed; raises too_large above `limit_bytes`."""
         with self.open(url) as reader:

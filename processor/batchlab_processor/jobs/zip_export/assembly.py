@@ -20,6 +20,9 @@ OPEN, FINISHED, LOST = 0, 1, 2  # a member's state
 
 class PartState(Enum):
     OPEN = "open"  # bytes are missing
+    COPY = (
+        "copy"  # its bytes stand somewhere else in one stretch: whoever works on its first member copies them
+    )
     QUEUED = "queued"  # complete, on its way
     SENT = "sent"
     STALE = "stale"  # what was sent holds bytes of a photo that was lost since: made anew at the end
@@ -32,6 +35,17 @@ class Piece:
     part: int
     begin: int  # in the archive
     end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where all bytes of a part stand in one object: inside a photo, or in an archive delivered earlier."""
+
+    url: str
+    start: int
+    end: int
+    validator: str
+    delivered: bool  # by this job; else it is a source
 
 
 @dataclass(slots=True)
@@ -66,6 +80,7 @@ class Assembly:
     buffers: Buffers
     ready: Callable[[Ready], None]
     _parts: dict[int, _Part] = field(default_factory=dict)
+    _origins: dict[int, Origin] = field(default_factory=dict)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def __post_init__(self) -> None:
@@ -100,12 +115,31 @@ class Assembly:
             ready = self._queue(piece.part, part) if piece.part in self.inner(member) else None
         self._tell(ready)
 
-    def copied(self, member: int, piece: Piece, etag: str, crc32: int | None) -> None:
-        """A part that is nothing but this piece was made by the server."""
+    def plan_copy(self, number: int, origin: Origin) -> None:
+        """This part is to be copied, unless it was sent before. The CRC-32s of its members are known."""
         with self._changed:
-            part = self._part(piece.part)
-            part.crcs[member - part.members.start] = crc32
-            part.state, part.etag = PartState.SENT, etag
+            part = self._part(number)
+            if part.state is PartState.OPEN and part.buffer is None:
+                part.state, self._origins[number] = PartState.COPY, origin
+
+    def copies(self, member: int) -> list[tuple[int, Origin]]:
+        """The parts that whoever works on this member has to copy."""
+        with self._changed:
+            return [
+                (number, self._origins[number])
+                for number in self._touched(member)
+                if self._is(number, PartState.COPY) and self.layout.members_in(number).start == member
+            ]
+
+    def copied(self, number: int, etag: str, crc32: int | None) -> Ready:
+        """The server has made this part; `crc32` is of the whole of it."""
+        with self._changed:
+            part = self._part(number)
+            if len(part.members) == 1:
+                part.crcs[0] = crc32
+            if part.state is PartState.COPY:
+                part.state, part.etag = PartState.SENT, etag
+            return self._described(number, part, bytearray())
 
     def crc32(self, member: int) -> int | None:
         """Of the whole photo, from its pieces; None when one was copied and nobody said its CRC-32."""
@@ -205,8 +239,7 @@ class Assembly:
     def etag(self, number: int) -> str | None:
         """None: not sent."""
         with self._changed:
-            part = self._parts.get(number)
-            return part.etag if part is not None and part.state is PartState.SENT else None
+            return self._parts[number].etag if self._is_sent(number) else None
 
     def bytes_of(self, number: int) -> memoryview | None:
         """A part that is all there and was not sent, because the directory is to follow in it."""
@@ -329,8 +362,11 @@ class Assembly:
         return _outside(self._touched(member), inner)
 
     def _is_sent(self, number: int) -> bool:
+        return self._is(number, PartState.SENT)
+
+    def _is(self, number: int, state: PartState) -> bool:
         part = self._parts.get(number)
-        return part is not None and part.state is PartState.SENT
+        return part is not None and part.state is state
 
     def _is_last(self, number: int) -> bool:
         """Whether the directory begins in this part, behind bytes of members."""

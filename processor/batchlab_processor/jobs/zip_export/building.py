@@ -24,14 +24,15 @@ from batchlab.store import AlreadyExists
 from batchlab_processor.job import Context, Entry, JobFailed
 from batchlab_processor.jobs.zip_export import delivery
 from batchlab_processor.jobs.zip_export.archive import CONTENT_TYPE
-from batchlab_processor.jobs.zip_export.assembly import Assembly, Ready
+from batchlab_processor.jobs.zip_export.assembly import Assembly, Origin, Ready
 from batchlab_processor.jobs.zip_export.buffers import LOOK_SECONDS, Buffers
-from batchlab_processor.jobs.zip_export.fetching import fetch
+from batchlab_processor.jobs.zip_export.copying import on_the_same_server, plan_copies
+from batchlab_processor.jobs.zip_export.fetching import fetch, fill
 from batchlab_processor.jobs.zip_export.layout import Layout, Shape
 from batchlab_processor.jobs.zip_export.photo import Member, Photo
 from batchlab_processor.jobs.zip_export.receive import changed, look_again
 from batchlab_processor.storage.base import WriteOptions, Written
-from batchlab_processor.storage.parts import Parts
+from batchlab_processor.storage.parts import CannotCopy, Parts
 
 NOTE = "archive"
 _ANEW = (Kind.CHANGED, Kind.CORRUPT)  # after these nothing of an earlier attempt counts
@@ -77,6 +78,8 @@ class Building:
         self._uploads: set[Future[None]] = set()
         self._failed: dict[str, Kind] = {}  # by key: how the last attempt of this run ended
         self._again: dict[str, Photo] = {}  # by key: as its source describes it by now
+        self._server_copies = True  # as far as is known
+        self.copied_bytes = 0  # by the server, in this run
         self.lost: dict[str, ItemError] = {}
         self.places: dict[str, tuple[Volume, int]] = {}
         workers = ctx.document.limits.workers
@@ -85,6 +88,8 @@ class Building:
         self.volumes = list(self._volumes())
         if not fresh:
             self._look_back()
+        for volume in self.volumes:
+            plan_copies(volume.assembly, volume.photos, volume.url, told=volume.options.crc32)
 
     # -- photos --------------------------------------------------------------------------------------------
 
@@ -106,6 +111,8 @@ class Building:
             self.check()
             try:
                 photo = self._as_it_is_now(key, volume, member, ctx)
+                for number, origin in assembly.copies(member):
+                    self._copy(volume, number, origin, photo, ctx)
                 fetch(photo, member, assembly, ctx)
                 crc32, known = assembly.crc32(member), assembly.known[member]
                 if None not in (crc32, known) and crc32 != known:
@@ -191,6 +198,45 @@ class Building:
         for volume in self.volumes:
             volume.parts.abort()
 
+    def _copy(self, volume: Volume, number: int, origin: Origin, photo: Photo, ctx: Context) -> None:
+        """Makes a part by the server's own copy; by reading, when the server cannot."""
+        assembly, etag, crc32 = volume.assembly, None, None
+        if self._server_copies:
+            try:
+                etag, crc32 = ctx.storage.copy_part(
+                    volume.parts,
+                    number + 1,
+                    origin.url,
+                    origin.start,
+                    origin.end,
+                    origin.validator,
+                    delivered=origin.delivered,
+                )
+            except CannotCopy as cannot:
+                self._server_copies = False
+                ctx.log.info("%s It is read and sent instead.", cannot)
+        size_bytes = origin.end - origin.start
+        if etag is None or (crc32 is None and photo.crc32 is None):
+            buffer = self.buffers.take()
+            try:
+                view = memoryview(buffer)[:size_bytes]
+                with ctx.storage.open(
+                    origin.url,
+                    start=origin.start,
+                    end=origin.end,
+                    validator=origin.validator,
+                    delivered=origin.delivered,
+                ) as reader:
+                    crc32 = fill(view, photo, reader, ctx)
+                etag = volume.parts.send(number + 1, view)
+            finally:
+                self.buffers.give_back(buffer, sent=False)
+            ctx.uploaded(size_bytes)
+        else:
+            with self._lock:
+                self.copied_bytes += size_bytes
+        self.note(volume, assembly.copied(number, etag, crc32), etag)
+
     def _ready(self, volume: Volume, ready: Ready) -> None:
         future = self._pool.submit(self._upload, volume, ready)
         with self._lock:
@@ -227,8 +273,8 @@ class Building:
     def _volume(self, number: int, planned: dict[str, Any], keys: list[str], photos: list[Photo]) -> Volume:
         layout = layout_of(photos, self._facts["part_bytes"])
         name = planned["name"]
-        url = self._ctx.target(name)
-        options = options_for(self._ctx, url, layout, number)
+        url = target(self._ctx, name, self._facts)
+        options = options_for(self._ctx, url, layout, photos, number)
         parts = self._ctx.storage.resume_parts(url, planned["upload"], options, layout.part_bytes)
         assembly = Assembly(
             layout, [photo.crc32 for photo in photos], self.buffers, lambda ready: self._ready(volume, ready)
@@ -310,6 +356,11 @@ class Building:
         return photo
 
 
+def target(ctx: Context, name: str, facts: dict[str, Any]) -> str:
+    """Where a volume is delivered; exports that reuse each other's archives share a folder for each plan."""
+    return ctx.target(name, shared=facts.get("shared"))
+
+
 def layout_of(photos: list[Photo], part_bytes: int | None = None) -> Layout:
     """Where the photos, whose sizes are known, lie in their archive."""
     return Layout(
@@ -317,7 +368,7 @@ def layout_of(photos: list[Photo], part_bytes: int | None = None) -> Layout:
     )
 
 
-def options_for(ctx: Context, url: str, layout: Layout, volume: int) -> WriteOptions:
+def options_for(ctx: Context, url: str, layout: Layout, photos: list[Photo], volume: int) -> WriteOptions:
     """How an archive is written: known by its job and its plan."""
     return WriteOptions(
         content_type=CONTENT_TYPE,
@@ -327,6 +378,7 @@ def options_for(ctx: Context, url: str, layout: Layout, volume: int) -> WriteOpt
             "batchlab-plan": layout.digest(),
         },
         overwrite=ctx.overwrite() or delivery.is_ours(ctx, url, volume),
+        crc32=any(photo.crc32 is None and on_the_same_server(photo, url) for photo in photos),
         expected_bytes=layout.end + layout.tail_bound(0),
     )
 

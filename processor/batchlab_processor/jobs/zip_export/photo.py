@@ -17,6 +17,7 @@ class Delivered(BaseModel):
     url: str
     validator: str | None
     start: int  # its first byte in the archive
+    header: bool = True  # whether the header in front of it is the one it is to have again
 
 
 class Photo(BaseModel):

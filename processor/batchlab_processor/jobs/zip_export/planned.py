@@ -19,9 +19,8 @@ from batchlab.outcome import Done, Failed, Outcome, Skipped
 from batchlab.report import Artifact
 from batchlab.store import AlreadyExists
 from batchlab_processor.job import Context, Entry, StartOver
-from batchlab_processor.jobs.zip_export import delivery
-from batchlab_processor.jobs.zip_export.archive import CONTENT_TYPE
-from batchlab_processor.jobs.zip_export.building import Building, Volume, layout_of, options_for
+from batchlab_processor.jobs.zip_export.beginning import artifact, begin
+from batchlab_processor.jobs.zip_export.building import Building, Volume
 from batchlab_processor.jobs.zip_export.finishing import Lost, finish, gap_bytes, kept_end, make_up
 from batchlab_processor.jobs.zip_export.layout import Shape
 from batchlab_processor.jobs.zip_export.missing import NothingDelivered, missing_csv
@@ -43,10 +42,10 @@ class PlannedSink:
         self._building: Building | None = None
         self._fresh = False
 
-    def plan(self, photos: Sequence[Photo], ctx: Context) -> dict[str, Any]:
-        """Begins the upload. Raises ItemError(validation) when the target is taken."""
+    def plan(self, photos: Sequence[Photo], asked: int, ctx: Context) -> dict[str, Any]:
+        """Begins the upload; see `begin`."""
         self._fresh = True
-        return _begin(list(photos), ctx)
+        return begin(list(photos), ctx, asked=asked)
 
     def work(self, photo: Photo, ctx: Context) -> Member:
         """The photo's bytes are in their parts."""
@@ -59,11 +58,14 @@ class PlannedSink:
 
     def settled(self, key: str, photo: Photo, ctx: Context) -> Member | None:
         """The photo, when all its bytes are at the target."""
+        if "reused" in ctx.facts:
+            return Member(
+                name=photo.name, date=photo.date, size_bytes=photo.size_bytes or 0, crc32=photo.crc32
+            )
         return self._open(ctx).settled(key)
 
     def collect(self, outcomes: Iterator[Outcome], ctx: Context) -> Sequence[Artifact]:
         """Raises NothingDelivered when there is no photo to deliver; then nothing is left at the target."""
-        ctx.report_facts["sink"] = self.name
         building = self._open(ctx)
         try:
             artifacts = self._collect(building, outcomes, ctx)
@@ -82,6 +84,11 @@ class PlannedSink:
         return artifacts
 
     def _collect(self, building: Building, outcomes: Iterator[Outcome], ctx: Context) -> list[Artifact]:
+        if "reused" in ctx.facts:
+            for _ in outcomes:
+                pass
+            ctx.report_facts["reused"] = True
+            return [Artifact.model_validate(artifact) for artifact in ctx.facts["reused"]]
         tally = Tally(ctx)
         hurry = False  # the deadline has passed
         for outcome in outcomes:
@@ -114,15 +121,9 @@ class PlannedSink:
                     building.lose_key(lost.key, lost.failed.kind, lost.failed.message)
                     raise StartOver(f"{lost.key} had come and cannot be had again") from lost
             members = sum(1 for key in volume.keys if key not in building.lost)
-            artifacts.append(
-                Artifact(
-                    name=volume.name,
-                    url=volume.url,
-                    size_bytes=written.size_bytes,
-                    content_type=CONTENT_TYPE,
-                    members=members,
-                )
-            )
+            artifacts.append(artifact(volume.name, volume.url, written.size_bytes, members))
+        if building.copied_bytes:
+            ctx.report_facts["copied_bytes"] = building.copied_bytes
         return artifacts
 
     def _look_at_gaps(self, building: Building, volumes: list[Volume], ctx: Context) -> None:
@@ -135,7 +136,8 @@ class PlannedSink:
         photos = {entry.key: entry.item for entry in ctx.planned if isinstance(entry, Entry)}
         left_out = [key for key in photos if key in building.lost]
         building.abort()
-        facts = _begin([photo for key, photo in photos.items() if key not in building.lost], ctx)
+        kept = [photo for key, photo in photos.items() if key not in building.lost]
+        facts = begin(kept, ctx, asked=len(ctx.planned))
         try:
             ctx.store.create(_second_name(ctx), facts | {"left_out": left_out})
         except AlreadyExists:  # nobody else may be here: the lease is ours
@@ -150,17 +152,6 @@ class PlannedSink:
                 self._building = Building(ctx, second or ctx.facts, fresh=self._fresh)
                 self._fresh = False
             return self._building
-
-
-def _begin(photos: list[Photo], ctx: Context) -> dict[str, Any]:
-    """What later verbs must know of uploads that have begun."""
-    layout = layout_of(photos)
-    name = delivery.archive_name(ctx)
-    url = ctx.target(name)
-    ctx.storage.abort_uploads(url)
-    parts = ctx.storage.begin_parts(url, options_for(ctx, url, layout, 0), layout.part_bytes)
-    volumes = [{"name": name, "upload": parts.id, "count": len(photos)}]
-    return {"part_bytes": layout.part_bytes, "volumes": volumes, "archive_bytes": layout.end}
 
 
 def _table(tally: Tally) -> list[tuple[Shape, bytes]]:

@@ -12,6 +12,7 @@ from batchlab.kinds import ItemError, Kind
 from batchlab.outcome import Failed
 from batchlab.redact import shown
 from batchlab_processor.job import Context, Entry, Plan
+from batchlab_processor.jobs.zip_export.beginning import delivered_before
 from batchlab_processor.jobs.zip_export.contents import picture_extension
 from batchlab_processor.jobs.zip_export.dates import member_date, submitted_at
 from batchlab_processor.jobs.zip_export.manifest import read_manifest
@@ -50,21 +51,27 @@ def plan_export(sink: Sink, ctx: Context) -> Plan[Photo]:
     if not wanted:
         raise ItemError(Kind.VALIDATION, "There are no photos to export: the list or the folder is empty.")
     keys = _keys(wanted)
-    probes = [answer for _, answer in ctx.map(lambda each: _look(each.url, sink, ctx), wanted)]
-    names = member_names(_name(each, probe) for each, probe in zip(wanted, probes, strict=True))
+    # A retry takes what was delivered from there, and looks only for what was missing.
+    before = delivered_before(ctx) if sink.needs_sizes else {}
+    looked = ctx.map(
+        lambda pair: before.get(pair[0]) or _look(pair[1].url, sink, ctx),
+        list(zip(keys, wanted, strict=True)),
+    )
+    found = [answer for _, answer in looked]
+    names = member_names(_name(each, answer) for each, answer in zip(wanted, found, strict=True))
     submitted = submitted_at(str(ctx.document.id), ctx.now())
     entries: list[Entry[Photo] | Failed] = []
     photos: list[Photo] = []
-    for key, name, each, probe in zip(keys, names, wanted, probes, strict=True):
-        if isinstance(probe, Failed):
-            entries.append(probe.model_copy(update={"key": key}))
+    for key, name, each, answer in zip(keys, names, wanted, found, strict=True):
+        if isinstance(answer, Failed):
+            entries.append(answer.model_copy(update={"key": key}))
             continue
-        photo = _photo(name, each, probe, submitted)
+        photo = _photo(name, each, answer, submitted)
         photos.append(photo)
         entries.append(Entry(key, photo, size_bytes=photo.size_bytes or each.size_bytes))
     table = {key: [name, each.id or ""] for key, name, each in zip(keys, names, wanted, strict=True)}
     facts = {"submitted": submitted.isoformat(), "photos": table}
-    return Plan(entries, facts | sink.plan(photos, ctx))
+    return Plan(entries, facts | sink.plan(photos, len(wanted), ctx))
 
 
 def _look(url: str, sink: Sink, ctx: Context) -> Probed:
@@ -120,22 +127,29 @@ def _keys(wanted: Sequence[Wanted]) -> list[str]:
     return keys
 
 
-def _name(wanted: Wanted, probe: Probed | Failed) -> str:
+def _name(wanted: Wanted, found: Probed | Photo | Failed) -> str:
     """The name asked for, else the URL's, with an extension when the first bytes tell one."""
+    if isinstance(found, Photo):
+        return found.name
     if wanted.name is not None:
         return wanted.name
     name = name_from_url(wanted.url)
-    if isinstance(probe, Probed) and not extension(name):
-        name += picture_extension(probe.head)
+    if isinstance(found, Probed) and not extension(name):
+        name += picture_extension(found.head)
     return name
 
 
-def _photo(name: str, wanted: Wanted, probed: Probed, submitted: datetime) -> Photo:
+def _photo(name: str, wanted: Wanted, found: Probed | Photo, submitted: datetime) -> Photo:
+    if isinstance(found, Photo):
+        there = found.delivered
+        if there is not None and name != found.name:
+            there = there.model_copy(update={"header": False})
+        return found.model_copy(update={"url": wanted.url, "name": name, "delivered": there})
     return Photo(
         url=wanted.url,
         name=name,
-        date=member_date(wanted.taken_at, probed.modified or wanted.modified, submitted),
-        size_bytes=probed.size_bytes,
-        validator=probed.validator,
-        crc32=probed.crc32,
+        date=member_date(wanted.taken_at, found.modified or wanted.modified, submitted),
+        size_bytes=found.size_bytes,
+        validator=found.validator,
+        crc32=found.crc32,
     )

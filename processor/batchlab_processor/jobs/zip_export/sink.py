@@ -28,8 +28,11 @@ class Sink(Protocol):
         """Whether the size of every photo must be known when it is planned."""
         ...
 
-    def plan(self, photos: Sequence[Photo], ctx: Context) -> dict[str, Any]:
-        """What later verbs must know, as JSON; raises ItemError when this archive cannot be made here."""
+    def plan(self, photos: Sequence[Photo], asked: int, ctx: Context) -> dict[str, Any]:
+        """What later verbs must know, as JSON; raises ItemError when this archive cannot be made here.
+
+        `asked`: how many photos there are with those that cannot be had.
+        """
         ...
 
     def work(self, photo: Photo, ctx: Context) -> Member:

@@ -41,7 +41,7 @@ class StreamingSink:
     def __init__(self) -> None:
         self._blocks = Blocks()
 
-    def plan(self, photos: Sequence[Photo], ctx: Context) -> dict[str, Any]:
+    def plan(self, photos: Sequence[Photo], asked: int, ctx: Context) -> dict[str, Any]:
         """Raises ItemError: validation when the target is taken or the password unknown, too_large when the
         disk has no room for the members that do not fit in memory.
         """

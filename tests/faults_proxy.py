@@ -63,7 +63,14 @@ class Cut:
     after_bytes: int
 
 
-Fault = Status | Reset | LostAnswer | DoneButError | Cut
+@dataclass(frozen=True)
+class Altered:
+    """The server's answer, with these headers in place of its own (names in lower case)."""
+
+    headers: dict[str, str]
+
+
+Fault = Status | Reset | LostAnswer | DoneButError | Cut | Altered
 Rule = Callable[[int], Fault | None]  # of the how manieth request of its kind, from 1
 
 
@@ -158,6 +165,9 @@ class FaultsProxy:
                     self._break()
                 elif isinstance(fault, DoneButError):
                     self._send(fault.status.status, [], fault.status.body)
+                elif isinstance(fault, Altered):
+                    others = [pair for pair in headers if pair[0].lower() not in fault.headers]
+                    self._send(status, [*others, *fault.headers.items()], answer)
                 elif isinstance(fault, Cut):
                     self._send(status, headers, answer[: fault.after_bytes], len(answer))
                     self._hang_up()

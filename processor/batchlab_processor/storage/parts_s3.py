@@ -115,7 +115,7 @@ class S3Parts:
         try:
             return self._object.patiently(copy)
         except Refused as error:
-            if error.kind in _NOT_COPIED or error.code == "NotImplemented":
+            if error.kind in _NOT_COPIED:
                 raise CannotCopy(error.kind, error.message) from error
             raise
 

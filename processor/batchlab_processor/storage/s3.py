@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["S3Scheme", "kind_of"]
 
+# Source: Amazon S3 API Reference, UploadPartCopy: a range is copied of sources above 5 MB
+COPYABLE_BYTES = 5 * 1024 * 1024
 # Source: Amazon S3 User Guide, "Sharing objects with presigned URLs"; R2 has the same limit
 _LONGEST_SIGNED = timedelta(days=7)
 _CONTENT_RANGE = re.compile(r"bytes \d+-\d+/(\d+)")
@@ -72,7 +75,18 @@ class S3Scheme:
         with _closing(answer["Body"]) as body, _in_our_words(url):
             # never to its end: botocore would compare the checksum of the whole with these few bytes
             head = _exactly(body, answer["ContentLength"])
-        return _described(url, answer, head)
+        return self._with_crc32(_described(url, answer, head))
+
+    def _with_crc32(self, probed: Probed) -> Probed:
+        """Asks for the checksum of the whole, which S3 does not give with a range, where it is of use: for
+        what it would copy a range of by itself."""
+        if self._scheme != "s3" or probed.crc32 is not None or (probed.size_bytes or 0) <= COPYABLE_BYTES:
+            return probed
+        try:
+            whole = self._head(probed.url, probed.validator)
+        except ItemError:  # a server's matter; nothing is lost but the short cut
+            return probed
+        return replace(probed, crc32=whole.crc32)
 
     @contextmanager
     def open(
@@ -162,6 +176,8 @@ class S3Scheme:
     def _head(self, url: str, validator: str | None = None) -> Probed:
         bucket, key = split_object_url(url)
         more: dict[str, Any] = {"IfMatch": validator} if validator is not None else {}
+        if self._scheme == "s3":
+            more["ChecksumMode"] = "ENABLED"
         with _in_our_words(url):
             answer = self._client.head_object(Bucket=bucket, Key=key, **more)
         return _described(url, answer, b"")

@@ -33,6 +33,7 @@ KINDS: dict[str, Kind] = {
     "EntityTooLarge": Kind.TOO_LARGE,
     "InvalidPart": Kind.CORRUPT,
     "BadDigest": Kind.CORRUPT,
+    "NotImplemented": Kind.VALIDATION,
 }
 
 CURES: dict[str, str] = {

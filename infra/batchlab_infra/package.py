@@ -6,10 +6,12 @@ sources give the same files, so that CDK uploads nothing twice.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -25,9 +27,21 @@ def build(root: Path, target: Path, *, python: str = PYTHON, platform: str = PLA
 
     Needs the wheels of requirements/service.lock: from uv's cache, or from the package index.
     """
-    made = target.with_name(target.name + ".new")
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir(parents=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.with_name(f"{target.name}.lock").open("w") as alone:
+        fcntl.flock(alone, fcntl.LOCK_EX)  # two synths at once would mix their files
+        made = Path(tempfile.mkdtemp(prefix=target.name, dir=target.parent))
+        try:
+            _fill(made, root, python, platform)
+            shutil.rmtree(target, ignore_errors=True)
+            made.rename(target)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    target.chmod(0o755)
+    return target
+
+
+def _fill(made: Path, root: Path, python: str, platform: str) -> None:
     lock = root / "requirements" / "service.lock"
     _uv(
         *("pip", "install", "--quiet", "--target", str(made), "--python-version", python),
@@ -44,9 +58,6 @@ def build(root: Path, target: Path, *, python: str = PYTHON, platform: str = PLA
     for name in _TOOLS:
         shutil.rmtree(made / name, ignore_errors=True)
     (made / ".lock").unlink(missing_ok=True)  # uv's own
-    shutil.rmtree(target, ignore_errors=True)
-    made.rename(target)
-    return target
 
 
 def _uv(*arguments: str) -> None:

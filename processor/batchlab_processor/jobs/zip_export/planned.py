@@ -73,8 +73,8 @@ class PlannedSink:
             building.close()
             raise
         except BaseException as error:
-            if isinstance(error, BatchlabError) or getattr(error, "resumable", False):
-                building.close()  # the upload stays: the job goes on later
+            if _goes_on(error):
+                building.close()
             else:
                 building.abort()
             raise
@@ -152,6 +152,14 @@ class PlannedSink:
                 self._building = Building(ctx, second or ctx.facts, fresh=self._fresh)
                 self._fresh = False
             return self._building
+
+
+def _goes_on(error: BaseException) -> bool:
+    """Whether a later run goes on with the job, so that the upload must stay."""
+    if isinstance(error, BatchlabError):
+        return True  # the store or the target is away
+    resumable: bool = getattr(error, "resumable", not isinstance(error, Exception))
+    return resumable
 
 
 def _table(tally: Tally) -> list[tuple[Shape, bytes]]:

@@ -37,13 +37,14 @@ class Gallery:
     killing: Callable[[str, int], bool] = lambda act, turn: False
     """By what is about to happen (begin, send, complete, completed, note) and how often it has, from 1."""
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
+    filled: bool = False  # the photos are there already
     opened: dict[str, int] = field(default_factory=dict)
     acts: dict[str, int] = field(default_factory=dict)
     ran: testing.Ran | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        for name, size in self.sizes.items():
+        for name, size in self.sizes.items() if not self.filled else ():
             self.put(name, photo(name, size))
 
     def put(self, name: str, content: bytes) -> None:
@@ -106,7 +107,7 @@ class Gallery:
             return call
 
         with monkeypatch.context() as patch:
-            patch.setattr(layout, "SMALLEST_PART_BYTES", PART_BYTES)
+            patch.setattr(layout, "_fitting_part_bytes", lambda total_bytes: PART_BYTES)
             patch.setattr(MemoryScheme, "open", opened)
             for method in ("send", "complete"):
                 patch.setattr(parts_memory.MemoryParts, method, acting(method))
@@ -114,24 +115,32 @@ class Gallery:
 
     @property
     def content(self) -> bytes:
-        """Of the archive."""
+        """Of the first generation's archive."""
+        return self.archive("album.zip", 1)
+
+    def archive(self, name: str, generation: int) -> bytes:
         assert self.ran is not None
-        url = f"memory://{self.name}/out/{self.ran.records.id}/g1/album.zip"
+        url = f"memory://{self.name}/out/{self.ran.records.id}/g{generation}/{name}"
         with MemoryScheme().open(url) as reader:
             return reader.read()
 
-    def listed(self) -> dict[str, bytes]:
-        """What the directory lists, without the table of what is missing."""
-        with zipfile.ZipFile(io.BytesIO(self.content)) as archive:
+    def files(self, name: str, generation: int = 1) -> dict[str, bytes]:
+        """All that the directory of an archive lists."""
+        with zipfile.ZipFile(io.BytesIO(self.archive(name, generation))) as archive:
             assert archive.testzip() is None
-            found = {name: archive.read(name) for name in archive.namelist()}
+            return {name: archive.read(name) for name in archive.namelist()}
+
+    def listed(self, generation: int = 1) -> dict[str, bytes]:
+        """The photos that the directory lists."""
+        found = self.files("album.zip", generation)
         found.pop("_missing.csv", None)
         found.pop("_missing.txt", None)  # at byte 0, when the first photo is lost
         return found
 
-    def streamed(self) -> dict[str, bytes]:
+    def streamed(self, generation: int = 1) -> dict[str, bytes]:
         """What a reader of the stream finds, fillers among it."""
-        return {name.decode(): b"".join(chunks) for name, _, chunks in stream_unzip([self.content])}
+        content = self.archive("album.zip", generation)
+        return {name.decode(): b"".join(chunks) for name, _, chunks in stream_unzip([content])}
 
     def unfinished(self) -> list[str]:
         """The uploads that nobody completed or aborted."""

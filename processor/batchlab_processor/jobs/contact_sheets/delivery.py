@@ -79,6 +79,14 @@ class Standing:
             unchanged=True,
         )
 
+    def clear(self) -> None:
+        """Removes what a killed writer of this page left out of sight; its sheet may be there all the same."""
+        try:
+            self._ctx.storage.abort_uploads(self._url)
+        except ItemError as error:
+            if error.kind is not Kind.AUTH:  # who may not look leaves it to the bucket's lifecycle rule
+                raise
+
     def check_free(self) -> None:
         """Raises ItemError(validation) when something foreign is there, before any photo is read."""
         probed = self._probed

@@ -44,6 +44,7 @@ class SheetFactory:
     def make(self, participant: Participant, ctx: Context) -> Made:
         """The participant's pages, delivered; raises ItemError."""
         standing = Standing(participant.key, ctx)
+        standing.clear()
         logos = self._read_logos(ctx)
         made_of = _ingredients(participant, logos, ctx.params)
         if standing.digest is not None:

@@ -16,7 +16,53 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"(?<=<!-- generated: )(?P<name>[\w-]+) -->\n(?P<body>.*?)(?=<!-- end -->)", re.DOTALL)
 
-PARTS: dict[str, Callable[[], str]] = {}
+
+def stack_settings() -> str:
+    """The settings of the AWS stack, from their one typed value."""
+    from batchlab_infra.settings import StackSettings, variables
+
+    rows = ["| setting | default | meaning |", "|---|---|---|"]
+    for name, field in StackSettings.model_fields.items():
+        default = field.default
+        shown = (
+            ", ".join(default) if isinstance(default, tuple) else "no" if default is False else str(default)
+        )
+        called = f"`{name}`<br>`{variables(name)[0]}`"
+        rows.append(f"| {called} | {shown} | {field.description} |")
+    return "\n".join(rows)
+
+
+def stack_outputs() -> str:
+    """The outputs of both stacks."""
+    from batchlab_infra.names import COMPUTE_OUTPUTS, FOUNDATION_OUTPUTS
+
+    rows = ["| stack | output | what it is |", "|---|---|---|"]
+    for stack, outputs in (("foundation", FOUNDATION_OUTPUTS), ("stack", COMPUTE_OUTPUTS)):
+        rows += [f"| `<name>-{stack}` | `{name}` | {meaning} |" for name, meaning in outputs.items()]
+    return "\n".join(rows)
+
+
+def stack_findings() -> str:
+    """What cdk-nag finds and why it stays, and the actions without a resource."""
+    from batchlab_infra.findings import FINDINGS, WITHOUT_RESOURCE
+
+    rows = ["| finding of cdk-nag (AwsSolutions) | why it stays |", "|---|---|"]
+    for known in FINDINGS:
+        rule = re.match(r"AwsSolutions-(\w+)", known.pattern)
+        assert rule is not None
+        rows.append(f"| {rule[1]} | {known.reason} |")
+    rows += ["", "| action whose resource is `*` | why |", "|---|---|"]
+    rows += [
+        f"| `{action}` | {reason} It takes no resource. |" for action, reason in WITHOUT_RESOURCE.items()
+    ]
+    return "\n".join(rows)
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "stack-settings": stack_settings,
+    "stack-outputs": stack_outputs,
+    "stack-findings": stack_findings,
+}
 
 
 def rendered(page: str, path: Path) -> str:

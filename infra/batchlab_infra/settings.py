@@ -124,7 +124,7 @@ class StackSettings(BaseModel):
     warm_vcpus: Annotated[
         int,
         Field(ge=0, le=100, description="vCPUs kept running in warm hours, so that jobs start in seconds."),
-    ] = 0  # a c5n.large for 60 hours a week costs about $10 a month on Spot
+    ] = 0  # a c5n.large for 60 hours a week costs about $14 a month on Spot
     warm_from: Annotated[str, Field(pattern=_TIME, description="When the warm hours begin.")] = "08:00"
     warm_to: Annotated[str, Field(pattern=_TIME, description="When they end.")] = "20:00"
     warm_days: Annotated[

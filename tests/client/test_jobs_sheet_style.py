@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
 
 from batchlab.jobs.sheet_style import SheetStyle, template_fields
 
@@ -57,3 +59,9 @@ def test_what_cannot_be_is_refused(change: dict[str, object], said: str) -> None
 
 def test_the_fields_of_a_template_are_known_before_it_is_filled() -> None:
     assert template_fields("{number}. {topic} {{no}}") == {"number", "topic"}
+
+
+def test_every_setting_of_the_look_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "contact-sheets.md").read_text()
+
+    assert [name for name in SheetStyle.model_fields if f"`{to_camel(name)}`" not in page] == []

@@ -120,7 +120,7 @@ class SheetStyle(ParamsModel):
             min_length=1,
             max_length=100,
             description="DejaVu Sans comes with batchlab; others, and what it lacks (Chinese, Japanese, "
-            "Korean, emoji), come from the machine.",
+            "Korean), come from the machine.",
         ),
     ] = "DejaVu Sans"
     sponsors: Annotated[SponsorStyle, Field(description="The strip of sponsors' logos.")] = SponsorStyle()

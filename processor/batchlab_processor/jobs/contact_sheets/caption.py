@@ -31,18 +31,21 @@ def drawn(
 ) -> pyvips.Image:
     """`text` at the foot of a block of the paper's colour; what does not fit its lines ends in an ellipsis."""
     wrapping = {"width": box.width, "wrap": "word-char", "align": align} if lines > 1 else {}
-
-    room = line_height(points, style.dpi) * lines
-    above = box.height - room
+    line = line_height(points, style.dpi)
+    above = box.height - line * lines
+    # Lines keep their distance also where another font steps in for letters that this one lacks. The unit of
+    # line_height is 1/1024 point; the text itself is Pango markup, too, which reads & and <.
+    markup = f'<span line_height="{round(line / style.dpi * 72 * 1024)}">%s</span>'
 
     def mask_of(words: str) -> pyvips.Image:
-        # The text is Pango markup, which reads & and <.
-        font = f"{style.font} {points}"
-        return pyvips.Image.text(escape(words, quote=False), font=font, dpi=style.dpi, **wrapping)
+        words = markup % escape(words, quote=False)
+        return pyvips.Image.text(words, font=f"{style.font} {points}", dpi=style.dpi, **wrapping)
 
     def too_large(words: str) -> bool:
         mask = mask_of(words)
-        return bool(mask.width > box.width or mask.get("yoffset") + mask.height > room)
+        if lines > 1:
+            return bool(mask.get("yoffset") + mask.height > line * (lines + 0.5))
+        return bool(mask.width > box.width)
 
     ink, paper = rgb(style.ink), rgb(style.background)
     if not text:

@@ -107,7 +107,7 @@ def _pixels(millimetres: float, dpi: int) -> int:
 
 
 def line_height(points: float, dpi: int) -> int:
-    return math.ceil(points / 72 * dpi * _LINE)
+    return math.ceil(points / 72 * dpi * _LINE) + 1  # Pango rounds what is above and below the line, each up
 
 
 def _with_gap(height: int, gap: int) -> int:

@@ -108,3 +108,10 @@ def test_letters_stand_on_one_line_whatever_their_shapes() -> None:
 
 def test_no_text_is_plain_paper() -> None:
     assert _drawn("").min() == 255
+
+
+def test_letters_that_tower_over_their_line_cost_no_others() -> None:
+    tall, plain = (f"A{marks} and the rest" for marks in ("\u0301" * 8, "\u0301"))
+    rest = (30, LINE // 2, 170, LINE // 2)
+
+    assert _same(_drawn(tall).crop(*rest), _drawn(plain).crop(*rest))

@@ -18,7 +18,7 @@ from batchlab_infra.environments import Environments
 from batchlab_infra.log_groups import make_log_group
 from batchlab_infra.names import Names
 from batchlab_infra.package import PYTHON
-from batchlab_infra.permissions import public_statements, store_statements
+from batchlab_infra.permissions import intake_statements, public_statements, store_statements
 from batchlab_infra.settings import StackSettings
 
 _MEMORY_MIB = 512  # a third of a vCPU: imports take most of a cold start
@@ -112,6 +112,8 @@ def make_functions(
             each.add_to_role_policy(statement)
     for statement in public_statements(settings):
         public.add_to_role_policy(statement)
+    for statement in intake_statements(settings):
+        dispatcher.add_to_role_policy(statement)
     intake.queue.grant_send_messages(api)
     submit = iam.PolicyStatement(actions=["batch:SubmitJob"], resources=[*queues, *definition_arns(settings)])
     look = iam.PolicyStatement(actions=["batch:ListJobs"], resources=["*"])

@@ -45,6 +45,14 @@ def store_statements(settings: StackSettings) -> Iterator[iam.PolicyStatement]:
     yield _objects(_LIST, [_bucket_arn(bucket)])
 
 
+def intake_statements(settings: StackSettings) -> Iterator[iam.PolicyStatement]:
+    """Reading the documents whose URLs are put on the intake queue: where jobs may read, and nowhere else."""
+    sources = list(_places(settings.runtime().source_roots))
+    if sources:
+        yield _objects(READ, [_object_arn(*place) for place in sources])
+        yield _objects(_LIST, sorted({_bucket_arn(name) for name, _ in sources}))
+
+
 def public_statements(settings: StackSettings) -> Iterator[iam.PolicyStatement]:
     """What anybody on the internet may cause: pages are read, and links to what was delivered are signed."""
     bucket = Names(settings.name).bucket(Aws.ACCOUNT_ID, Aws.REGION)

@@ -32,6 +32,8 @@ _PINNED = re.compile(rf"({_DIGEST}|[a-z0-9][^\s@]*@{_DIGEST})\Z")
 _SECRET_NAME = r"^[A-Z][A-Z0-9_]{0,62}$"  # noqa: S105  the form of a name
 _TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 
+# Source: AWS Global Infrastructure, "Regions and Availability Zones"; every other region shows three or more.
+_TWO_ZONES = ("us-west-1",)
 # A secret named R2 holds a JSON object of these four; any other holds the value of the variable it is named for.
 R2 = "R2"
 R2_VARIABLES = ("R2_ENDPOINT", "R2_ACCESS_KEY", "R2_SECRET_KEY", "R2_BUCKET")
@@ -80,7 +82,7 @@ class StackSettings(BaseModel):
     ] = "public"
     zones: Annotated[
         int, Field(ge=1, le=3, description="Availability zones; more are more Spot capacity.")
-    ] = 3  # every region has three to offer, but us-west-1 shows each account two: set 2 there
+    ] = 3  # more are more pools of Spot machines; most regions have no fourth
     vpc_id: Annotated[
         str, Field(pattern=r"^(vpc-[0-9a-f]+)?$", description="The network's VPC, for `existing`.")
     ] = ""
@@ -223,6 +225,8 @@ class StackSettings(BaseModel):
             return ["network existing needs vpc_id and subnet_ids."]
         if self.network != "existing" and any(given):
             return [f"vpc_id and subnet_ids are for network existing, not for {self.network}."]
+        if self.region in _TWO_ZONES and self.zones > 2 and self.network != "existing":
+            return [f"zones: {self.region} shows each account two zones. Set zones to 2."]
         return []
 
     def runtime(self) -> Settings:

@@ -76,6 +76,12 @@ def test_the_dispatcher_submits_to_our_queues_with_our_definition_only(full: Tem
     assert {action for action in may if action.startswith("batch:")} == {"batch:SubmitJob", "batch:ListJobs"}
 
 
+def test_the_dispatcher_reads_documents_where_jobs_may_read_and_writes_its_own_only(full: Template) -> None:
+    may = allowed(full.statements("DispatcherRole"))
+    assert may["s3:GetObject"] == {f"{STORE}/store/*", "arn:<AWS::Partition>:s3:::gallery/photos/*"}
+    assert may["s3:PutObject"] == may["s3:DeleteObject"] == {f"{STORE}/store/*"}
+
+
 def test_mail_is_sent_by_the_notifier_alone_and_from_one_address(full: Template, plain: Template) -> None:
     senders = [each for each in full.statements() if "ses:SendEmail" in listed(each["Action"])]
     assert senders == [

@@ -95,6 +95,11 @@ def test_a_network_of_ones_own_needs_its_subnets() -> None:
     assert "are for network existing" in refused(vpc_id="vpc-0123")
 
 
+def test_a_region_of_two_zones_is_not_asked_for_a_third() -> None:
+    assert "Set zones to 2" in refused(region="us-west-1")
+    assert read({"region": "us-west-1", "zones": "2"}, {}).zones == 2
+
+
 def test_a_budget_needs_somebody_to_tell() -> None:
     assert "alarm_email" in refused(monthly_budget_usd="50")
 

@@ -48,7 +48,7 @@ def accept(body: str, message_id: str, store: Store, settings: Settings) -> str:
 
 def _values(body: str) -> dict[str, Any]:
     text = body.strip()
-    if text.startswith(("s3://", "r2://")) and "\n" not in text:
+    if text.startswith(("s3://", "r2://", "https://")) and "\n" not in text:
         return {"job": text}
     values = read_text(text, "message")
     if not isinstance(values, dict):
@@ -62,10 +62,8 @@ def _fetch(url: str, authority: Authority, settings: Settings) -> bytes:
         place = locate(authority.check_source(url))
     except ItemError as refused:
         raise DocumentError(f"message: {refused.message}") from None
-    if place.scheme not in ("s3", "r2"):
-        raise DocumentError(
-            f"message: {place.url}: only s3:// and r2:// are read here. Send the document itself."
-        )
+    if place.scheme != "s3":  # the function holds no other keys
+        raise DocumentError(f"message: {place.url}: only s3:// is read here. Send the document itself.")
     client = aws.s3_client(place.scheme, settings)
     try:
         answer = client.get_object(Bucket=place.host, Key="/".join(place.segments))

@@ -98,7 +98,11 @@ def _not_here(what: str) -> JSON:
 
 @cache
 def _settings() -> Settings:
-    return Settings.from_environment(os.environ)
+    settings = Settings.from_environment(os.environ)
+    logger.setLevel(
+        settings.log_level.upper()
+    )  # Lambda's own handler writes; by itself it lets warnings through only
+    return settings
 
 
 @cache

@@ -174,6 +174,7 @@ def test_two_messages_with_one_idempotency_key_are_one_job(intake: Intake) -> No
         ('{"type": "zip-exprot"}', "Did you mean zip-export?"),
         ('{"type": "zip-export", "output": "s3://elsewhere/x", "params": {}}', "params"),
         ('{"job": "01m830r00tskc1v4whbqs6neqs"}', "There is no job"),
+        ("r2://BUCKET/job.json", "BATCHLAB_SOURCE_ROOTS"),
         ("s3://elsewhere/job.json", "Add s3://elsewhere/ to BATCHLAB_SOURCE_ROOTS"),
         ("s3://BUCKET/documents/absent.json", "there is nothing at"),
     ],

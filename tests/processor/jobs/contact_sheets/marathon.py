@@ -94,13 +94,15 @@ class Sheets:
     entries: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     records: JobRecords | None = None  # of the job that was run last
     overwrite: bool = False
+    output: str = ""  # a URL in place of the directory
+    settings: Settings = field(default_factory=Settings)
 
     def __call__(self, *, attempts: int = 3, workers: int = 2, **params: Any) -> Report:
         document = load_document(
             {
                 "type": "contact-sheets",
                 "params": {**TINY, **params},
-                "output": self.directory.as_uri(),
+                "output": self.output or self.directory.as_uri(),
                 "limits": {"attempts": attempts, "workers": workers},
             }
         )
@@ -122,7 +124,7 @@ class Sheets:
             {
                 "type": "contact-sheets",
                 "params": {**TINY, **params},
-                "output": self.directory.as_uri(),
+                "output": self.output or self.directory.as_uri(),
             }
         )
         records = submit_locally(open_store(f"memory://{uuid.uuid4()}"), document)
@@ -131,13 +133,13 @@ class Sheets:
     def door(self) -> engine.Door:
         authority = Authority.granted(
             sources=self.sources,
-            outputs=[self.directory.as_uri()],
+            outputs=[self.output or self.directory.as_uri()],
             allow_local=True,
             overwrite=self.overwrite,
             exact_target=True,
         )
         return engine.Door(
-            storage=open_storage(Settings(), authority),
+            storage=open_storage(self.settings, authority),
             authority=authority,
             clock=FastClock(),
             entries=NamedEntries(self.entries).entry,

@@ -186,7 +186,8 @@ class Guard:
         for address in self.addresses(place):
             if place.scheme == "https" and self._tls is None:
                 self._tls = trusted_tls()
-            connection = GuardedConnection(place, address, self._tls if place.scheme == "https" else None)
+            tls = self._tls if place.scheme == "https" else None
+            connection = GuardedConnection(place, address, tls, mostly_reads=True)
             try:
                 connection.open(watch)
             except (OSError, ValueError) as error:

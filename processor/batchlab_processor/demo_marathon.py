@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from batchlab.errors import UsageError
 from batchlab_processor.databases import Database
 from batchlab_processor.demo import find_gallery
 from batchlab_processor.jobs.contact_sheets.database import ours
-from batchlab_processor.postgres import postgres
+from batchlab_processor.postgres import INSTALL, postgres
 
 DOMAIN = "city"
 
@@ -36,6 +37,8 @@ def main() -> int:
     """Serves the marathon until standard input is closed; returns the exit code."""
     if sys.stdin.isatty():
         raise UsageError("this is only the database of the demo. Type: batchlab demo contact-sheets")
+    if missing := [name for name in ("psycopg", "pyvips") if find_spec(name) is None]:
+        raise UsageError(f"contact sheets need {' and '.join(missing)}. Install them: {INSTALL}")
     gallery = find_gallery()
     example = gallery.parent / "contact-sheets"
     people = json.loads((example / "participants.json").read_text(encoding="utf-8"))["participants"]

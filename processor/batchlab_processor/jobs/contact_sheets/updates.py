@@ -72,7 +72,8 @@ def told(updates: Sequence[Update], ids: set[str] | Failed) -> Told:
     pending = tuple(update for update in updates if update.id not in ids)
     problem = None
     if pending:
-        problem = f"{len(pending):,} rows were not found: deleted meanwhile, or hidden from this user."
+        rows = "1 row was" if len(pending) == 1 else f"{len(pending):,} rows were"
+        problem = f"{rows} not found: deleted meanwhile, or hidden from this user."
     return Told(len(updates) - len(pending), pending, problem)
 
 

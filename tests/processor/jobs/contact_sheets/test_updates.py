@@ -131,7 +131,7 @@ def test_a_row_that_is_gone_meanwhile_is_pending_and_the_others_are_told(
     monkeypatch.setattr(updates, "run_update", after_a_deletion)
     report = sheets_of(**params(marathon))
     assert report.facts["database_updates"] == {"succeeded": 1, "failed": 1}
-    assert "1 rows were not found" in report.facts["errors"][0]["message"]
+    assert "1 row was not found" in report.facts["errors"][0]["message"]
     assert marathon.rows() == {"1002": ("spring/1002/contact-sheet.jpg", 1)}
 
 
@@ -275,7 +275,7 @@ def test_pending_updates_are_applied_later_and_only_once(
     url = f"{store.url}/jobs/{records.id}/job.json"
     assert apply(url, settings, as_json=False) == 3
     assert capsys.readouterr().out == (
-        "3 rows updated, 1 still pending. 1 rows were not found: deleted meanwhile, or hidden from this user.\n"
+        "3 rows updated, 1 still pending. 1 row was not found: deleted meanwhile, or hidden from this user.\n"
     )
     assert marathon.rows() == {update.reference: (update.key, 1) for update in told}
     keep_pending(store, records.id, 1, told)

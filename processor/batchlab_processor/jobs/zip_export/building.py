@@ -58,6 +58,7 @@ class Volume:
     options: WriteOptions
     parts: Parts
     assembly: Assembly
+    shared: bool  # at a place where other jobs of the same photos deliver, too
     completed: Written | None = None  # an earlier run made it visible
 
     @property
@@ -279,7 +280,8 @@ class Building:
         assembly = Assembly(
             layout, [photo.crc32 for photo in photos], self.buffers, lambda ready: self._ready(volume, ready)
         )
-        volume = Volume(number, name, url, keys, photos, options, parts, assembly)
+        shared = "shared" in self._facts
+        volume = Volume(number, name, url, keys, photos, options, parts, assembly, shared)
         self.places |= {key: (volume, member) for member, key in enumerate(keys)}
         return volume
 

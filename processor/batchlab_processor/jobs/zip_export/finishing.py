@@ -9,10 +9,14 @@ from batchlab.outcome import Failed
 from batchlab_processor.job import Context
 from batchlab_processor.jobs.zip_export import delivery
 from batchlab_processor.jobs.zip_export.assembly import LOST
+from batchlab_processor.jobs.zip_export.beginning import archive_at, lists
 from batchlab_processor.jobs.zip_export.building import Building, Volume, trouble
 from batchlab_processor.jobs.zip_export.fetching import fill, opened
 from batchlab_processor.jobs.zip_export.layout import Shape
 from batchlab_processor.storage.base import Written
+
+
+MOST_FILLER_PARTS = 4  # behind the last photo
 
 
 class Lost(Exception):
@@ -25,9 +29,24 @@ class Lost(Exception):
 
 
 def kept_end(volume: Volume) -> int:
-    """Where the last member that is not lost ends: the lost ones behind it need no fillers. 0: all are lost."""
-    last = volume.assembly.states.rstrip(bytes([LOST]))
-    return volume.layout.data_span(len(last) - 1)[1] if last else 0
+    """Where the archive's members end: the lost ones behind the last photo need no fillers. 0: all are lost.
+
+    But a part that has been sent with fillers behind its photos stays as it is, unless fillers would then take
+    more than a few parts: nothing is read again for a few zeros less.
+    """
+    layout, assembly = volume.layout, volume.assembly
+    last = len(assembly.states.rstrip(bytes([LOST])))
+    if not last:
+        return 0
+    first_end = end = layout.data_span(last - 1)[1]
+    for member in range(last, len(layout) + 1):
+        if end % layout.part_bytes == 0 or assembly.etag(end // layout.part_bytes) is None:
+            return end
+        if member < len(layout):
+            end = layout.data_span(member)[1]
+        if end - first_end > MOST_FILLER_PARTS * layout.part_bytes:
+            break
+    return first_end
 
 
 def gap_bytes(volume: Volume) -> int:
@@ -73,7 +92,7 @@ def finish(
     whole, size_bytes = divmod(end, layout.part_bytes)
     begin = bytearray(size_bytes)
     if size_bytes:
-        there = assembly.bytes_of(whole) if end == layout.end else None
+        there = assembly.bytes_of(whole)
         if there is not None:
             begin[:] = there[:size_bytes]
         else:
@@ -91,6 +110,11 @@ def finish(
         delivery.announce(ctx, volume.url, seal, volume.number)
         return volume.parts.complete(etags, seal.size_bytes)
     except ItemError as error:
+        if volume.shared and error.kind is Kind.VALIDATION:  # another job of the same photos was quicker
+            there = archive_at(volume.url, ctx)
+            if there is not None and lists(there, volume.photos):
+                volume.parts.abort()
+                return Written(volume.url, there.size_bytes, there.validator)
         raise trouble(error) from error
 
 

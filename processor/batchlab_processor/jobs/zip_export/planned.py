@@ -15,10 +15,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from batchlab.errors import BatchlabError
+from batchlab.kinds import ItemError, Kind
 from batchlab.outcome import Done, Failed, Outcome, Skipped
 from batchlab.report import Artifact
 from batchlab.store import AlreadyExists
-from batchlab_processor.job import Context, Entry, StartOver
+from batchlab_processor.job import STARTS_OVER, Context, Entry, StartOver
 from batchlab_processor.jobs.zip_export.beginning import artifact, begin
 from batchlab_processor.jobs.zip_export.building import Building, Volume
 from batchlab_processor.jobs.zip_export.finishing import Lost, finish, gap_bytes, kept_end, make_up
@@ -41,6 +42,8 @@ class PlannedSink:
         self._lock = threading.Lock()
         self._building: Building | None = None
         self._fresh = False
+        self._starts = 0
+        self._ended = False  # what is still in flight has nothing to go on with
 
     def plan(self, photos: Sequence[Photo], asked: int, ctx: Context) -> dict[str, Any]:
         """Begins the upload; see `begin`."""
@@ -70,9 +73,13 @@ class PlannedSink:
         try:
             artifacts = self._collect(building, outcomes, ctx)
         except StartOver:
+            self._starts += 1
+            if self._starts > STARTS_OVER:  # then the job fails
+                building.abort()
             building.close()
             raise
         except BaseException as error:
+            self._ended = True
             if _goes_on(error):
                 building.close()
             else:
@@ -131,7 +138,7 @@ class PlannedSink:
         gaps = sum(map(gap_bytes, volumes))
         if gaps <= MOST_GAPS * sum(map(kept_end, volumes)) or len(volumes) < len(building.volumes):
             return
-        if _second(ctx) is not None:
+        if _second(ctx) is not None or self._starts == STARTS_OVER:
             return
         photos = {entry.key: entry.item for entry in ctx.planned if isinstance(entry, Entry)}
         left_out = [key for key in photos if key in building.lost]
@@ -147,6 +154,8 @@ class PlannedSink:
 
     def _open(self, ctx: Context) -> Building:
         with self._lock:
+            if self._ended:
+                raise ItemError(Kind.NETWORK, "The run stopped before the photo had come whole.")
             if self._building is None:
                 second = _second(ctx)
                 self._building = Building(ctx, second or ctx.facts, fresh=self._fresh)

@@ -187,7 +187,7 @@ def test_only_what_was_not_sent_is_fetched_again_after_a_kill(
     before, sent = dict(gallery.opened), gallery.acts["send"]
     ran = gallery.run(monkeypatch)
     assert ran.end is not None
-    assert ran.end.state == "succeeded"
+    assert ran.end.state == "succeeded", ran.end.report
     assert gallery.listed() == whole(gallery)
     workers = 5
     assert gallery.acts["send"] - 180 <= 3 * workers, "at most so many parts are sent twice"
@@ -246,13 +246,13 @@ def test_a_deadline_delivers_what_has_come_without_the_places_of_the_rest(
     make: Callable[..., Gallery], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(name: str, turn: int) -> ItemError | None:
-        time.sleep(0.1 if name >= "003.dat" else 0)  # a hundred seconds of the job's clock
+        time.sleep(0.3 if name >= "003.dat" else 0)  # five minutes of the job's clock
         return None
 
     gallery = make(
         {f"{number:03d}.dat": 3 * P for number in range(30)},
         failing=failing,
-        limits={"workers": 1, "deadline": "60s"},
+        limits={"workers": 1, "deadline": "40m"},
     )
     ran = gallery.run(monkeypatch)
     assert ran.end is not None
@@ -261,7 +261,7 @@ def test_a_deadline_delivers_what_has_come_without_the_places_of_the_rest(
     assert ran.end.state == "partial"
     assert 1 <= done < 30
     assert gallery.listed() == {name: photo(name, 3 * P) for name in sorted(gallery.sizes)[:done]}
-    assert len(gallery.content) < (done + 1) * 3 * P
+    assert len(gallery.content) < (done + 2) * 3 * P
 
 
 def test_a_target_that_refuses_fails_the_job_and_one_that_is_away_lets_it_go_on(
@@ -342,6 +342,26 @@ def test_the_archive_of_the_very_same_photos_is_delivered_again_and_of_others_it
     assert ran.end is not None
     assert ran.end.report is not None
     assert ran.end.report.artifacts[0].url != made.url
+
+
+def test_of_two_jobs_with_the_same_photos_at_once_the_slower_delivers_what_the_quicker_made(
+    make: Callable[..., Gallery], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = make(
+        {"a.dat": 5 * P, "b.dat": 30}, params={"reuse": True}, killing=lambda act, turn: act == "complete"
+    )
+    assert slow.run(monkeypatch).end is None
+    quick = make(slow.sizes, params={"reuse": True}, name=slow.name, filled=True)
+    ran = quick.run(monkeypatch)
+    assert ran.end is not None
+    assert ran.end.report is not None
+    made = ran.end.report.artifacts
+    slow.killing = lambda act, turn: False
+    ran = slow.run(monkeypatch)
+    assert ran.end is not None
+    assert ran.end.report is not None
+    assert (ran.end.state, ran.end.report.artifacts) == ("succeeded", made)
+    assert slow.unfinished() == []
 
 
 def test_a_retry_fetches_what_was_missing_and_takes_the_rest_from_the_old_archive(

@@ -360,7 +360,7 @@ class StrictS3:
             part = upload.parts.get(number)
             if part is None or part.etag.strip('"') != etag.strip('"') or (crc32 and crc32 != part.crc32):
                 raise Refusal(400, "InvalidPart", f"Part {number} could not be found, or is another by now.")
-            if upload.checksum_type == "COMPOSITE" and not crc32:
+            if upload.checksum_type and not crc32:
                 said = f"The complete request must include the checksum for each part. It was missing for part {number}"
                 raise Refusal(400, "InvalidRequest", said)
         sizes = [len(upload.parts[number].data) for number, _, _ in listed]

@@ -15,6 +15,7 @@ import pytest
 from batchlab.kinds import ItemError, Kind
 from batchlab_processor.storage import WriteOptions
 from batchlab_processor.storage.draft import is_draft, parts_path
+from batchlab_processor.storage.local_files import path_of
 from batchlab_processor.storage.parts_file import FileParts
 from tests.processor.storage import parts_places
 from tests.processor.storage.parts_places import PartsPlace
@@ -119,6 +120,9 @@ def test_another_file_of_the_same_name_is_not_taken_for_ours(place: PartsPlace) 
     place.write("album.zip", b"theirs")
     assert parts.completed() is None
     parts.abort()
+    target = path_of(place.url())
+    same_inode = f"0123456789abcdef-{Path(target).stat().st_ino}"  # a number that was free again
+    assert FileParts(place.url(), same_inode, OPTIONS, 1024).completed() is None
 
 
 def test_drafts_are_in_no_listing_and_leave_no_directory(place: PartsPlace, tmp_path: Path) -> None:

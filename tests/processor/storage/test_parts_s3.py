@@ -13,7 +13,17 @@ import pytest
 
 from batchlab.kinds import ItemError, Kind
 from batchlab_processor.storage import CannotCopy
-from tests.faults_proxy import DoneButError, FaultsProxy, LostAnswer, Status, always, faults_proxy, first
+from tests.faults_proxy import (
+    DoneButError,
+    Fault,
+    FaultsProxy,
+    LostAnswer,
+    Reset,
+    Status,
+    always,
+    faults_proxy,
+    first,
+)
 from tests.processor.storage import parts_places
 from tests.processor.storage.parts_places import PartsPlace
 from tests.processor.storage.test_parts import failure
@@ -122,6 +132,22 @@ def test_a_list_of_parts_in_many_answers_is_read_to_its_end(s3: PartsPlace, stri
     etags = [parts.send(number, piece) for number, piece in enumerate(pieces, 1)]
     assert parts.sent() == dict(enumerate(etags, 1))
     parts.complete(etags, sum(map(len, pieces)))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Reset(), LostAnswer(), Status(500), Status(503, "SlowDown"), Status(400, "RequestTimeout")],
+    ids=lambda fault: f"{type(fault).__name__}-{getattr(fault, 'code', '')}",
+)
+def test_what_passes_is_waited_out(behind: PartsPlace, proxy: FaultsProxy, fault: Fault) -> None:
+    [piece] = behind.pieces(1)
+    for operation in ("CreateMultipartUpload", "UploadPart", "ListParts", "CompleteMultipartUpload"):
+        proxy.break_when(operation, first(1, fault))
+    parts = behind.begin()
+    etag = parts.send(1, piece)
+    assert parts.sent() == {1: etag}
+    parts.complete([etag], len(piece))
+    assert behind.read() == piece
 
 
 def test_a_lost_answer_to_complete_is_cleared_up(behind: PartsPlace, proxy: FaultsProxy) -> None:

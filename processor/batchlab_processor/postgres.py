@@ -31,19 +31,17 @@ _DEBIAN = Path("/usr/lib/postgresql")
 
 
 @contextlib.contextmanager
-def postgres(
-    *, database_url: str = "", settings: Mapping[str, str] | None = None, directory: Path | None = None
-) -> Iterator[str]:
+def postgres(*, database_url: str = "", settings: Mapping[str, str] | None = None) -> Iterator[str]:
     """Inside, the URL of an empty database; afterwards it is gone, and so is the server unless it was given.
 
     `database_url`: a server that runs already; a database of our own is made in it. `settings` are those of
-    postgresql.conf; with `directory` the server's files stay there, and the next call goes on with them.
+    postgresql.conf.
     """
     if database_url:
         with _database_in(database_url) as url:
             yield url
         return
-    with server(settings=settings, directory=directory) as running:
+    with server(settings=settings) as running:
         yield running.url
 
 
@@ -59,10 +57,8 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def create(self) -> None:
-        """Makes the server's files, unless they are there."""
+        """Makes the server's files."""
         data = self.directory / "data"
-        if data.exists():
-            return
         if self._user is not None:
             shutil.chown(self.directory, self._user)
         self._run(
@@ -164,10 +160,10 @@ class Server:
 
 
 @contextlib.contextmanager
-def server(*, settings: Mapping[str, str] | None = None, directory: Path | None = None) -> Iterator[Server]:
-    """A running server; afterwards it has ended, and its files are gone unless `directory` was given."""
-    # In /tmp and not in TMPDIR, because the path of a socket ends at 107 bytes.
-    home = directory or Path(tempfile.mkdtemp(prefix="batchlab-pg-", dir="/tmp"))
+def server(*, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """A running server; afterwards it has ended and its files are gone."""
+    # In /tmp and not in TMPDIR, because the path of a socket ends at 107 bytes; for us alone (mode 0700).
+    home = Path(tempfile.mkdtemp(prefix="batchlab-pg-", dir="/tmp"))
     made = Server(home, settings or {})
     try:
         made.create()
@@ -175,8 +171,7 @@ def server(*, settings: Mapping[str, str] | None = None, directory: Path | None 
         yield made
     finally:
         made.stop()
-        if directory is None:
-            shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def programs() -> Path:

@@ -51,6 +51,7 @@ def test_the_demo_makes_sheets_of_a_small_marathon_and_prints_where_they_are(tmp
     assert max(len(line) for line in ran.stdout.splitlines()) <= 80
 
 
+@pytest.mark.slow
 def test_the_example_of_a_list_runs_as_it_is_and_its_dry_run_says_who(tmp_path: Path) -> None:
     document = (
         (EXAMPLES / "manifest.yaml")
@@ -73,6 +74,7 @@ def test_the_example_of_a_list_runs_as_it_is_and_its_dry_run_says_who(tmp_path: 
 
 
 @pytest.mark.usefixtures("tmp_path")
+@pytest.mark.slow
 def test_the_example_of_a_database_runs_with_its_entries(tmp_path: Path, database_url: str) -> None:
     fill(Database("example", database_url), PEOPLE, EXAMPLES / "logo.svg")
     document = (EXAMPLES / "database.yaml").read_text()

@@ -204,7 +204,7 @@ def test_a_part_knows_its_members_and_bytes_know_their_parts(made: list[Shape], 
 
 
 def test_no_bytes_lie_in_no_part() -> None:
-    assert list(Layout([], part_bytes=10).parts(10, 10)) == []
+    assert [*Layout([], part_bytes=10).parts(10, 10), *Layout([], part_bytes=10).parts(15, 15)] == []
     assert list(Layout([], part_bytes=10).members_in(0)) == []
 
 

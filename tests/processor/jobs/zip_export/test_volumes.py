@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from batchlab.kinds import ItemError, Kind
 from batchlab_processor.jobs.zip_export.fillers import NOTE_LINE_BYTES
+from batchlab_processor.jobs.zip_export.headers import BIG, END, ENDS_BYTES, central_bytes, local_bytes
 from batchlab_processor.jobs.zip_export.layout import Layout, Shape
 from batchlab_processor.jobs.zip_export.names import MISSING_NAME
 from batchlab_processor.jobs.zip_export.volumes import split
@@ -44,6 +45,35 @@ def test_no_volume_is_too_long_and_none_could_take_the_next_photo(
             last = following.start == len(made) - 1
             next_too = made[volume.start : following.start + 1]
             assert longest(next_too, table_bytes if last else None) + SLACK_BYTES > limit
+
+
+def test_a_volume_is_full_to_the_byte() -> None:
+    made = [shape(f"{n}" * (10 + 3 * n), 20 * n) for n in range(5)]
+    table_bytes = 70
+
+    def fits(begin: int, end: int, limit: int) -> bool:
+        layout = Layout(made[begin:end])
+        lines = len(layout.tail([1] * (end - begin))) - END.size + NOTE_LINE_BYTES
+        table = headers_of_a_table(table_bytes) + table_bytes if end == len(made) else 0
+        return layout.end + lines + ENDS_BYTES + table <= limit
+
+    for limit in range(300, longest(made, table_bytes) + SLACK_BYTES + 2):
+        expected, begin = [], 0
+        for end in range(1, len(made) + 1):
+            if end - begin > 1 and not fits(begin, end, limit):
+                expected.append(range(begin, end - 1))
+                begin = end - 1
+        expected.append(range(begin, len(made)))
+        if all(fits(volume.start, volume.stop, limit) for volume in expected):
+            assert split(made, limit, table_bytes) == expected
+        else:
+            with pytest.raises(ItemError):
+                split(made, limit, table_bytes)
+
+
+def headers_of_a_table(size_bytes: int) -> int:
+    name_bytes = len(MISSING_NAME)
+    return local_bytes(name_bytes, size_bytes) + central_bytes(name_bytes, size_bytes, BIG)
 
 
 def test_what_fits_one_archive_is_one() -> None:

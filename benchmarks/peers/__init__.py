@@ -14,7 +14,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 INSTALLED = HERE.parent / ".peers"
-_TOOLS = Path(sys.executable).parent  # uv, node and npm of .venv
+TOOLS = Path(sys.executable).parent  # uv, node and npm of .venv
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Peer:
 
     def command(self) -> list[str]:
         if self.program.endswith(".mjs"):
-            return [str(_TOOLS / "node"), str(INSTALLED / "node" / self.program)]
+            return [str(TOOLS / "node"), str(INSTALLED / "node" / self.program)]
         return [str(INSTALLED / "python" / "bin" / "python"), str(HERE / self.program)]
 
 
@@ -45,7 +45,7 @@ PEERS = (
 def install() -> None:
     """Makes both environments what the locks say; does nothing where they are already."""
     environment = {**os.environ, "UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1", "NODE_USE_SYSTEM_CA": "1"}
-    environment["PATH"] = f"{_TOOLS}{os.pathsep}{os.environ['PATH']}"
+    environment["PATH"] = f"{TOOLS}{os.pathsep}{os.environ['PATH']}"
     environment.pop("VIRTUAL_ENV", None)
     if not any(name in environment for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL")):
         environment.update(_index_of_pip())
@@ -66,7 +66,7 @@ def install() -> None:
             ("venv", "--clear", "--python", sys.executable, str(python)),
             ("pip", "sync", "--python", str(python), "--require-hashes", str(lock)),
         ):
-            subprocess.run([str(_TOOLS / "uv"), "--quiet", *words], env=environment, check=True)
+            subprocess.run([str(TOOLS / "uv"), "--quiet", *words], env=environment, check=True)
         shutil.copy(lock, python / "stamp")
 
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 from pydantic import BaseModel
 
 from batchlab.jobs.contact_sheets import ContactSheetsParams
+from batchlab.kinds import ItemError
 from batchlab.outcome import Outcome
 from batchlab.report import Artifact
 from batchlab_processor.databases import named_database
@@ -73,8 +74,11 @@ def _tell(summary: Summary, ctx: Context) -> Told:
     params: ContactSheetsParams = ctx.params
     if params.database is None or not summary.updates:
         return Told(0)
-    statements = database.statements(ctx.entry, params.query)
-    told = tell(summary.updates, named_database(ctx.entry, params.database), statements, ctx)
+    try:
+        statements = database.statements(ctx.entry, params.query)
+        told = tell(summary.updates, named_database(ctx.entry, params.database), statements, ctx)
+    except ItemError as error:  # the configuration is another one than when the job was planned
+        told = Told(0, tuple(summary.updates), error.message)
     keep_pending(ctx.store, str(ctx.document.id), ctx.generation, told.pending)
     if told.problem:
         ctx.log.warning("The database was not told of all sheets: %s", told.problem)

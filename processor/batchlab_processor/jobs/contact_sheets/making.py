@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from batchlab.jobs.contact_sheets import ContactSheetsParams
+from batchlab.jobs.sheet_style import template_fields
 from batchlab.kinds import ItemError, Kind
 from batchlab.redact import shown
 from batchlab_processor.job import Context
@@ -107,12 +108,16 @@ class SheetFactory:
 
 
 def _ingredients(participant: Participant, logos: Sequence[Source], params: ContactSheetsParams) -> object:
-    """All that a sheet is made of but the versions of its photos; JSON."""
+    """All that a sheet shows but the versions of its photos; JSON. What no text of it names makes no difference."""
+    titles, captions = template_fields(params.title), template_fields(params.caption)
     return [
         _RECIPE,
         params.style().model_dump(mode="json"),
-        participant.fields,
-        [[photo.url, photo.fields] for photo in participant.photos],
+        {name: value for name, value in participant.fields.items() if name in titles},
+        [
+            [photo.url, {name: value for name, value in photo.fields.items() if name in captions}]
+            for photo in participant.photos
+        ],
         [hashlib.sha256(logo.content).hexdigest() for logo in logos],
     ]
 

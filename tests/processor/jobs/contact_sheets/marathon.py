@@ -96,14 +96,21 @@ class Sheets:
     overwrite: bool = False
     output: str = ""  # a URL in place of the directory
     settings: Settings = field(default_factory=Settings)
+    clock: FastClock = field(default_factory=FastClock)
 
-    def __call__(self, *, attempts: int = 3, workers: int = 2, **params: Any) -> Report:
+    def __call__(
+        self, *, attempts: int = 3, workers: int = 2, deadline: str | None = None, **params: Any
+    ) -> Report:
         document = load_document(
             {
                 "type": "contact-sheets",
                 "params": {**TINY, **params},
                 "output": self.output or self.directory.as_uri(),
-                "limits": {"attempts": attempts, "workers": workers},
+                "limits": {
+                    "attempts": attempts,
+                    "workers": workers,
+                    **({"deadline": deadline} if deadline else {}),
+                },
             }
         )
         self.records = submit_locally(open_store(f"memory://{uuid.uuid4()}"), document)
@@ -141,7 +148,7 @@ class Sheets:
         return engine.Door(
             storage=open_storage(self.settings, authority),
             authority=authority,
-            clock=FastClock(),
+            clock=self.clock,
             entries=NamedEntries(self.entries).entry,
         )
 

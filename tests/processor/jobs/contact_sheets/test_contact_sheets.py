@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from batchlab_processor.job import Context
+from batchlab_processor.jobs.contact_sheets.making import SheetFactory
+from batchlab_processor.jobs.contact_sheets.participant import Made, Participant
+from batchlab_processor.testing import FastClock
 from tests.processor.jobs.contact_sheets.marathon import Marathon, Sheets
 
 
@@ -156,3 +162,48 @@ def test_nobody_to_make_a_sheet_for_is_a_job_well_done(marathon: Marathon, sheet
     report = sheets_of(**params(marathon))
     assert (report.state, report.counts.total) == ("succeeded", 0)
     assert "left out: 1 participant, has not 8 or 24 photos" in report.facts["summary"]
+
+
+def test_a_photo_of_more_bytes_than_allowed_is_bad_and_stays_so(
+    marathon: Marathon, sheets_of: Sheets
+) -> None:
+    marathon.add("1001", 8)
+    sizes = sorted(path.stat().st_size for path in (marathon.photos / "1001").iterdir())
+    again = params(marathon, max_photo_bytes=sizes[-2], exclude_existing_contact_sheets=False)
+    report = sheets_of(**again)
+    (error,) = report.facts["errors"]
+    assert (error["stage"], error["kind"]) == ("photo", "too_large")
+    assert f"has more than {sizes[-2]:,} bytes (max_photo_bytes)." in error["message"]
+    assert sheets_of(**again).facts["generation"]["unchanged"] == 1
+
+
+def test_what_no_text_of_a_sheet_shows_makes_no_new_sheet(marathon: Marathon, sheets_of: Sheets) -> None:
+    marathon.add("1001", 8)
+    again = params(marathon, title="{reference} {name}", exclude_existing_contact_sheets=False)
+    again["paper"] = {"width_mm": 120, "height_mm": 90}
+    sheets_of(**again)
+    marathon.execute("UPDATE marathons SET name = 'Another name'; UPDATE topics SET name = 'Another topic'")
+    assert sheets_of(**again).facts["generation"]["unchanged"] == 1
+    marathon.execute("UPDATE participants SET firstname = 'Eva'")
+    assert sheets_of(**again).facts["generation"]["unchanged"] == 0
+
+
+def test_what_was_done_when_the_deadline_came_is_told_to_the_database(
+    marathon: Marathon, sheets_of: Sheets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        marathon.add(str(number), 8)
+    clock = FastClock()
+    real = SheetFactory.make
+
+    def make_the_second_one_late(factory: SheetFactory, participant: Participant, ctx: Context) -> Made:
+        if participant.reference == "1":
+            clock.sleep(3600)
+        return real(factory, participant, ctx)
+
+    monkeypatch.setattr(SheetFactory, "make", make_the_second_one_late)
+    sheets_of.clock = clock
+    report = sheets_of(workers=1, deadline="1h", **params(marathon))
+    assert (report.state, report.stopped) == ("partial", "deadline")
+    assert report.counts.done == report.facts["database_updates"]["succeeded"] == 2
+    assert [reference for reference, (key, _) in marathon.rows().items() if key] == ["0", "1"]

@@ -17,6 +17,7 @@ from batchlab.records import JobRecords
 from batchlab_processor.databases import Database
 from batchlab_processor.jobs.contact_sheets import updates
 from batchlab_processor.jobs.contact_sheets.database import statements
+from batchlab_processor.jobs.contact_sheets.making import SheetFactory
 from batchlab_processor.jobs.contact_sheets.updates import Update, read_pending, run_update
 from batchlab_processor.postgres import server
 from tests.processor.jobs.contact_sheets.marathon import Marathon, Sheets
@@ -133,6 +134,23 @@ def test_a_row_that_is_gone_meanwhile_is_pending_and_the_others_are_told(
     assert report.facts["database_updates"] == {"succeeded": 1, "failed": 1}
     assert "1 row was not found" in report.facts["errors"][0]["message"]
     assert marathon.rows() == {"1002": ("spring/1002/contact-sheet.jpg", 1)}
+
+
+def test_a_database_that_is_no_longer_configured_leaves_the_updates_pending(
+    marathon: Marathon, sheets_of: Sheets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marathon.add("1001", 8)
+    real = SheetFactory.make
+
+    def make_and_forget(*arguments: Any) -> Any:
+        sheets_of.entries.clear()
+        return real(*arguments)
+
+    monkeypatch.setattr(SheetFactory, "make", make_and_forget)
+    report = sheets_of(**params(marathon))
+    assert report.state == "partial"
+    assert report.facts["database_updates"] == {"succeeded": 0, "failed": 1}
+    assert "There is no entry 'race' under databases." in report.facts["errors"][0]["message"]
 
 
 def test_without_an_update_of_its_own_a_query_of_one_s_own_changes_no_row(

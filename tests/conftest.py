@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # What a developer's own account would add to a test. Cleared, so that no test ever touches it.
 _ACCOUNT_PREFIXES = ("AWS_", "BATCHLAB_", "R2_", "S3_", "GOOGLE_", "FIREBASE_", "STORAGE_EMULATOR_")
 _KEPT_PREFIX = "BATCHLAB_TEST_"
+# Of the client's tests, those that need what an environment with only the client does not have.
+_MORE = ("seaweedfs", "tests/client/service/")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,7 +33,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         again = [
             item
             for item in items
-            if item.nodeid.startswith("tests/client/") and "seaweedfs" not in item.nodeid
+            if item.nodeid.startswith("tests/client/") and not any(more in item.nodeid for more in _MORE)
         ]
         config.hook.pytest_deselected(items=again)
         items[:] = [item for item in items if item not in set(again)]

@@ -183,10 +183,14 @@ class S3Requests:
     def _context(self) -> ssl.SSLContext:
         with self._lock:
             if self._tls is None:
-                if self._ca_bundle:
-                    self._tls = ssl.create_default_context(cafile=self._ca_bundle)
-                else:
-                    self._tls = trusted_tls()
+                try:
+                    bundle = self._ca_bundle
+                    self._tls = ssl.create_default_context(cafile=bundle) if bundle else trusted_tls()
+                except (OSError, ssl.SSLError) as error:
+                    said = (
+                        f"AWS_CA_BUNDLE: {self._ca_bundle} holds no certificates that can be read ({error})."
+                    )
+                    raise ItemError(Kind.VALIDATION, said) from error
             return self._tls
 
 

@@ -92,7 +92,7 @@ def test_a_part_goes_where_boto3_would_send_it_with_the_same_signature(
         lambda key: not key.startswith("/") and not {".", ".."} & set(key.split("/"))
     ))  # fmt: skip
     @example(key="a b+/~%&=?#'*()!ü/📷.jpg")
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
     def compare(key: str) -> None:
         parameters = {"Bucket": bucket, "Key": key, "UploadId": "a+/=~ b", "PartNumber": 7, "Body": b"photo"}
         theirs = sent_by_boto3(configured, scheme, "upload_part", parameters, monkeypatch)
@@ -200,6 +200,9 @@ def test_a_bundle_of_certificates_is_trusted_and_nothing_else(tmp_path: Path) ->
             S3Requests("s3", place).send("GET", "bucket", "key")
         trusting = Settings(**KEYS, s3_endpoint=place.s3_endpoint, aws_ca_bundle=str(bundle))
         assert S3Requests("s3", trusting).send("GET", "bucket", "key").body == b"ok"
+        absent = Settings(**KEYS, s3_endpoint=place.s3_endpoint, aws_ca_bundle=str(tmp_path / "absent"))
+        with pytest.raises(ItemError, match="AWS_CA_BUNDLE"):
+            S3Requests("s3", absent).send("GET", "bucket", "key")
 
 
 def test_a_proxy_of_the_environment_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:

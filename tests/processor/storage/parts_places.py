@@ -78,7 +78,6 @@ PLACES = (
     "file",
     "s3-moto",
     "s3-seaweedfs",
-    "r2-seaweedfs",
     "s3-strict",
     "s3-strict-crc32",
     "r2-strict",

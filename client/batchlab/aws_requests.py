@@ -35,7 +35,8 @@ LARGEST_ANSWER_BYTES = 8 * 1024 * 1024  # a page of ListParts is 0.3 MB
 # S3 answers Complete and copies with a blank now and then while it works, for minutes
 _PATIENCE = Patience(stall_seconds=60, bytes_per_second=0.01)
 _HOST_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")  # a bucket that may stand before S3's own name
-_REGION = re.compile(rb"<Region>([a-z0-9-]{1,40})</Region>")
+_REGION = re.compile(r"[a-z0-9-]{1,40}")  # it becomes a part of a host's name
+_NAMED_REGION = re.compile(rb"<Region>([^<]*)</Region>")
 
 
 @dataclass(frozen=True)
@@ -208,8 +209,11 @@ def _other_region(answer: Answered) -> str:
     """The region that the bucket is in, when the answer says that it is another."""
     if answer.status < 300:
         return ""
-    found = _REGION.search(answer.body)
-    return answer.headers.get("x-amz-bucket-region", "") or (found[1].decode() if found else "")
+    found = _NAMED_REGION.search(answer.body)
+    said = answer.headers.get("x-amz-bucket-region", "") or (
+        found[1].decode(errors="replace") if found else ""
+    )
+    return said if _REGION.fullmatch(said) else ""
 
 
 def _account(scheme: str, settings: Settings) -> tuple[Callable[[], Keys], str, str]:

@@ -11,7 +11,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import IO, Any
 import pytest
 
 from tests.processor.jobs.contact_sheets.marathon import GALLERY, TINY, Marathon
+from tests.servers import S3Server
 
 pytestmark = pytest.mark.faults
 KILLS = int(os.environ.get("BATCHLAB_TEST_FAULTS", "4"))
@@ -92,7 +93,9 @@ class Race:
 
         store = open_store(self.store)
         grant = Authority.granted(
-            sources=[f"{self.marathon.photos.as_uri()}/"], outputs=[self.out.as_uri()], store_url=store.url
+            sources=[f"{self.marathon.photos.as_uri()}/"],
+            outputs=[str(self.document["output"])],
+            store_url=store.url,
         )
         records = submit_locally(store, load_document(self.document), grant)
         return f"{store.url}/jobs/{records.id}/job.json"
@@ -133,9 +136,47 @@ class Race:
         """The end of what the runs said."""
         return (self.directory / "log").read_text()[-3000:]
 
-    def sheets(self) -> dict[str, int]:
-        """The sheets that are there, and which file each is: an upload makes another one."""
+    def sheets(self) -> dict[str, Any]:
+        """The sheets that are there, and which upload each is of."""
         return {path.parent.name: path.stat().st_ino for path in self.out.rglob("*.jpg")}
+
+    def count(self) -> int:
+        return len(self.sheets())
+
+    def files(self) -> list[str]:
+        """Every file, hidden ones too, by its last folder and name."""
+        return sorted(f"{path.parent.name}/{path.name}" for path in self.out.rglob("*") if path.is_file())
+
+
+@dataclass
+class BucketRace(Race):
+    """The same, its sheets in a bucket."""
+
+    bucket: str = ""
+    client: Any = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.prefix = f"{self.directory.name}/"
+        self.document["output"] = f"s3://{self.bucket}/{self.directory.name}"
+
+    def sheets(self) -> dict[str, Any]:
+        words = {}
+        for key in self._keys():
+            metadata = self.client.head_object(Bucket=self.bucket, Key=key)["Metadata"]
+            words[key.split("/")[-2]] = metadata["batchlab-write"]  # a word of each writer's own
+        return words
+
+    def count(self) -> int:
+        return len(self._keys())
+
+    def files(self) -> list[str]:
+        assert "Uploads" not in self.client.list_multipart_uploads(Bucket=self.bucket)
+        return sorted("/".join(key.split("/")[-2:]) for key in self._keys())
+
+    def _keys(self) -> list[str]:
+        found = self.client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix).get("Contents", [])
+        return [each["Key"] for each in found]
 
 
 @contextmanager
@@ -155,45 +196,71 @@ def crowd(url: str, directory: Path, participants: int) -> Iterator[Marathon]:
 def test_a_job_that_is_killed_again_and_again_makes_every_sheet_once_and_tells_every_row(
     tmp_path: Path, database_url: str
 ) -> None:
+    with crowd(database_url, tmp_path, PARTICIPANTS) as marathon:
+        kill_and_resume(marathon, lambda number: Race(marathon, new_folder(tmp_path, number)))
+
+
+def test_the_same_holds_in_a_bucket(
+    tmp_path: Path, database_url: str, seaweedfs: S3Server, seaweedfs_bucket: str
+) -> None:
+    client = seaweedfs.client()
+    with crowd(database_url, tmp_path, PARTICIPANTS) as marathon:
+        kill_and_resume(
+            marathon,
+            lambda number: BucketRace(
+                marathon,
+                new_folder(tmp_path, number),
+                seaweedfs.environment(),
+                bucket=seaweedfs_bucket,
+                client=client,
+            ),
+        )
+    client.close()
+
+
+def new_folder(parent: Path, number: int) -> Path:
+    folder = parent / f"round{number}"
+    folder.mkdir()
+    return folder
+
+
+def kill_and_resume(marathon: Marathon, new_race: Callable[[int], Race]) -> None:
+    """Jobs one after another, each killed until it ends, until all kills are used."""
     seed = random.randrange(2**32)
     chance = random.Random(seed)
     kills = rounds = late = 0
-    with crowd(database_url, tmp_path, PARTICIPANTS) as marathon:
-        while kills < KILLS:
-            marathon.execute(
-                "UPDATE participants SET contact_sheet_key = NULL, contact_sheet_pages = NULL, "
-                "contact_sheet_made_at = NULL"
-            )
-            rounds += 1
-            race = Race(marathon, tmp_path / f"round{rounds}")
-            race.directory.mkdir()
-            job = race.submit()
-            seen: dict[str, int] = {}
-            while True:
-                killed = kill_once(race, job, chance) if kills < KILLS else False
-                now = race.sheets()
-                assert {name: now[name] for name in seen} == seen, "a sheet was uploaded twice"
-                seen = now
-                if not killed:
-                    break
-                kills += 1
-                late += len(seen) == PARTICIPANTS
-            code, report = race.run(job)
-            assert (code, report.get("state")) == (0, "succeeded"), race.said()
-            assert race.sheets() == seen or kills >= KILLS
-            check(race, report)
+    while kills < KILLS:
+        marathon.execute(
+            "UPDATE participants SET contact_sheet_key = NULL, contact_sheet_pages = NULL, "
+            "contact_sheet_made_at = NULL"
+        )
+        rounds += 1
+        race = new_race(rounds)
+        job = race.submit()
+        seen: dict[str, Any] = {}
+        while kills < KILLS and kill_once(race, job, chance):
+            now = race.sheets()
+            assert {name: now[name] for name in seen} == seen, "a sheet was uploaded twice"
+            seen = now
+            kills += 1
+            late += len(seen) == PARTICIPANTS
+        code, report = race.run(job)
+        assert (code, report.get("state")) == (0, "succeeded"), race.said()
+        now = race.sheets()
+        assert {name: now[name] for name in seen} == seen, "a sheet was uploaded twice"
+        check(race, report)
     print(f"seed {seed}: {kills} kills in {rounds} rounds, {late} of them after the last sheet")
 
 
 def kill_once(race: Race, job: str, chance: random.Random) -> bool:
     """Starts a run and kills it after some more sheets and a moment; False when it had ended before."""
-    wanted = min(PARTICIPANTS, len(race.sheets()) + chance.randint(0, 8))
+    before = race.count()
+    wanted = min(PARTICIPANTS, before + chance.randint(0, 8))
     with (race.directory / "log").open("ab") as log, race.start(job, log) as process:
-        begun = time.monotonic()
-        while len(race.sheets()) < wanted and process.poll() is None:
+        while race.count() < wanted and process.poll() is None:
             time.sleep(0.002)
-        if wanted == len(race.sheets()):  # nothing to wait for: anywhere from the first import on
-            time.sleep(max(0.0, chance.uniform(0, 2.0) - (time.monotonic() - begun)))
+        if wanted == before:  # nothing to wait for: anywhere from the first import on
+            time.sleep(chance.uniform(0, 2.0))
         time.sleep(chance.uniform(0, LONGEST_JITTER_SECONDS))
         process.kill()
         process.communicate()
@@ -202,12 +269,10 @@ def kill_once(race: Race, job: str, chance: random.Random) -> bool:
 
 def check(race: Race, report: dict[str, Any]) -> None:
     """Every sheet is there, every row names its own, and nothing else is left."""
+    numbers = [f"{number:03}" for number in range(PARTICIPANTS)]
     assert report["facts"]["database_updates"] == {"succeeded": PARTICIPANTS, "failed": 0}
-    assert race.marathon.rows() == {
-        f"{number:03}": (f"spring/{number:03}/contact-sheet.jpg", 1) for number in range(PARTICIPANTS)
-    }
-    found = [path for path in race.out.rglob("*") if path.is_file()]
-    assert sorted(path.parent.name for path in found) == [f"{number:03}" for number in range(PARTICIPANTS)]
+    assert race.marathon.rows() == {number: (f"spring/{number}/contact-sheet.jpg", 1) for number in numbers}
+    assert race.files() == [f"{number}/contact-sheet.jpg" for number in numbers]
 
 
 def test_a_decoder_that_crashes_costs_its_participant_and_nobody_else(
@@ -224,6 +289,6 @@ def test_a_decoder_that_crashes_costs_its_participant_and_nobody_else(
         assert (code, report.get("state")) == (3, "partial"), race.said()
         assert [(failure["key"], failure["kind"]) for failure in report["failures"]] == [("003", "crash")]
         assert report["runs"] == 3
-        assert len(race.sheets()) == 9
+        assert race.count() == 9
         told = {reference for reference, (key, _) in marathon.rows().items() if key}
         assert told == set(race.sheets())

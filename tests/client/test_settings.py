@@ -234,3 +234,8 @@ def test_nothing_else_in_the_client_reads_a_variable() -> None:
         if "cli" not in path.parts
     }
     assert [name for name, text in texts.items() if single.search(text)] == []
+
+
+def test_settings_of_the_stack_are_not_warned_about() -> None:
+    told = {"BATCHLAB_STACK_NAME": "weddings", "BATCHLAB_MAIL_FROM": "ana@photos.example"}
+    assert Settings.from_environment(told).warnings == ()

@@ -51,6 +51,9 @@ class ZipExport(JobType[Photo, Member]):
     def settled(self, key: str, item: Photo, ctx: Context) -> Member | None:
         return self._sink(ctx).settled(key, item, ctx)
 
+    def shard_ended(self, ctx: Context) -> None:
+        self._sink(ctx).shard_ended(ctx)
+
     def collect(self, outcomes: Iterator[Outcome], ctx: Context) -> Sequence[Artifact]:
         ctx.report_facts["sink"] = ctx.facts["sink"]
         ctx.report_facts["sink_reason"] = ctx.facts["sink_reason"]
@@ -71,8 +74,10 @@ def choose(ctx: Context) -> tuple[str, str]:
         return "streaming", "Deflated and encrypted members have lengths that nobody knows beforehand."
     if ctx.storage.takes_parts(target):
         return "planned", f"{scheme}:// takes the archive in parts."
-    if params.sink == "planned":
-        raise ItemError(
-            Kind.VALIDATION, f"{scheme}:// takes no parts, which sink: planned needs. Use sink: auto."
-        )
+    for asked, name in ((params.sink == "planned", "sink: planned"), (ctx.document.shards > 1, "shards")):
+        if asked:
+            raise ItemError(
+                Kind.VALIDATION,
+                f"{scheme}:// takes no parts, which {name} needs. Leave it out, or deliver to s3://, r2:// or file://.",
+            )
     return "streaming", f"{scheme}:// takes no parts."

@@ -111,10 +111,10 @@ def finish(
         return volume.parts.complete(etags, seal.size_bytes)
     except ItemError as error:
         if volume.shared and error.kind is Kind.VALIDATION:  # another job of the same photos was quicker
-            there = archive_at(volume.url, ctx)
-            if there is not None and lists(there, volume.photos):
+            made = archive_at(volume.url, ctx)
+            if made is not None and lists(made, volume.photos):
                 volume.parts.abort()
-                return Written(volume.url, there.size_bytes, there.validator)
+                return Written(volume.url, made.size_bytes, made.validator)
         raise trouble(error) from error
 
 

@@ -67,6 +67,14 @@ class PlannedSink:
             )
         return self._open(ctx).settled(key)
 
+    def shard_ended(self, ctx: Context) -> None:
+        """What the shard completed is at the target; seams with its neighbours are for `collect`."""
+        building = self._open(ctx)
+        try:
+            building.drain()
+        finally:
+            building.close()
+
     def collect(self, outcomes: Iterator[Outcome], ctx: Context) -> Sequence[Artifact]:
         """Raises NothingDelivered when there is no photo to deliver; then nothing is left at the target."""
         building = self._open(ctx)

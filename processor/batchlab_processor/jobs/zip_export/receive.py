@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 from batchlab.kinds import ItemError, Kind
+from batchlab_processor.crc32 import crc32 as crc32
 from batchlab_processor.job import Context
 from batchlab_processor.jobs.zip_export.contents import HEAD_BYTES, foreign
 from batchlab_processor.jobs.zip_export.payload import Blocks, InMemory, OnDisk, Payload
 from batchlab_processor.jobs.zip_export.photo import Member, Photo
 from batchlab_processor.storage.base import Reader
-
-if TYPE_CHECKING:
-    crc32: Callable[[bytes | memoryview, int], int] = zlib.crc32
-else:
-    try:
-        from isal.isal_zlib import crc32  # 10 GB/s, zlib 2.6
-    except ImportError:
-        from zlib import crc32
 
 
 def receive(photo: Photo, blocks: Blocks, share_bytes: int, ctx: Context) -> Member:

@@ -47,6 +47,10 @@ class Sink(Protocol):
         """What is known of a photo whose bytes are already safe at the target; None: work on it."""
         ...
 
+    def shard_ended(self, ctx: Context) -> None:
+        """See JobType.shard_ended."""
+        ...
+
     def collect(self, outcomes: Iterator[Outcome], ctx: Context) -> Sequence[Artifact]:
         """Delivers the archive, whole or not at all."""
         ...

@@ -66,6 +66,9 @@ class StreamingSink:
         """Never: what an earlier run received is gone."""
         return None
 
+    def shard_ended(self, ctx: Context) -> None:
+        """Never called: a stream has one end."""
+
     def collect(self, outcomes: Iterator[Outcome], ctx: Context) -> Sequence[Artifact]:
         """Raises NothingDelivered when there is no photo to put in; then nothing was begun at the target."""
         ctx.report_facts["sink"] = self.name

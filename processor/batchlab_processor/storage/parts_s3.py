@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import secrets
 import time
-import zlib
 from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape
 
@@ -13,6 +12,7 @@ from batchlab.aws_requests import Answered, S3Requests
 from batchlab.aws_signing import encoded_path
 from batchlab.kinds import ItemError, Kind
 from batchlab.redact import shown
+from batchlab_processor.crc32 import crc32 as crc32_of
 from batchlab_processor.storage.base import WriteOptions, Written
 from batchlab_processor.storage.names import WORD, exists_already, split_object_url
 from batchlab_processor.storage.parts import CannotCopy, no_such_upload
@@ -86,7 +86,7 @@ class S3Parts:
     def send(self, number: int, body: memoryview, crc32: int | None = None) -> str:
         headers = {}
         if self._checked:
-            headers["x-amz-checksum-crc32"] = _spelled(zlib.crc32(body) if crc32 is None else crc32)
+            headers["x-amz-checksum-crc32"] = _spelled(crc32_of(body) if crc32 is None else crc32)
 
         def put() -> str:
             answer = self._put("UploadPart", number, headers, body)

@@ -25,7 +25,9 @@ def heic_image(data: bytes | memoryview, check_pixels: Callable[[int, int], None
         check_pixels(*photo.size)
         bands = len(photo.mode)
         rows = bytes(photo.data)
-    except (ValueError, RuntimeError, OSError, EOFError, SyntaxError) as error:
+    except (ItemError, MemoryError):
+        raise
+    except Exception as error:  # broken files make it raise whatever comes: IndexError among others
         raise ItemError(Kind.CORRUPT, f"The file is broken: {str(error).strip().rstrip('.')}.") from error
     width, height = photo.size
     padded = pyvips.Image.new_from_memory(rows, photo.stride // bands, height, bands, "uchar")

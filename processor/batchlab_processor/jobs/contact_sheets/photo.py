@@ -99,7 +99,7 @@ def format_of(start: bytes) -> Format | None:
     if start.startswith((b"GIF87a", b"GIF89a")):
         return "gif"
     if start[4:8] == b"ftyp":
-        brands = {start[at : at + 4] for at in range(8, int.from_bytes(start[:4]), 4)}
+        brands = {start[at : at + 4] for at in range(8, min(int.from_bytes(start[:4]), len(start)), 4)}
         if brands & {b"avif", b"avis"}:
             return "heif"
         if brands & {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"}:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import struct
 import sys
 import zlib
@@ -184,3 +185,19 @@ def test_formats_are_told_by_content() -> None:
     assert format_of(heic(image(2))[:64]) == "heic"
     assert format_of(bytes(image(2).heifsave_buffer(compression="av1"))[:64]) == "heif"
     assert format_of(b"%PDF-1.7") is None
+    assert format_of(b"\xff\xff\xff\xffftypheic" + bytes(52)) == "heic"  # a length of 4 GB is not believed
+
+
+@pytest.mark.parametrize("dress", COLOURS)
+def test_damaged_files_are_shown_or_refused_and_nothing_else(dress: str) -> None:
+    whole = bytes(COLOURS[dress](image(2).resize(0.25).copy_memory()))
+    chance = random.Random(dress)
+    for _ in range(12):
+        damaged = bytearray(whole)
+        for _ in range(chance.choice((1, 3, 20))):
+            at = chance.randrange(min(400, len(whole)))
+            damaged[at : at + chance.choice((0, 1, 1, 50))] = chance.randbytes(chance.choice((1, 1, 20)))
+        try:
+            photo_image(bytes(damaged), STYLE, Size(60, 60))
+        except ItemError as error:
+            assert error.kind in (Kind.CORRUPT, Kind.TOO_LARGE)  # noqa: PT017 - it may also be shown

@@ -33,6 +33,15 @@ def zip_photos(
     compress: Annotated[
         str, typer.Option("--compress", metavar="text|never", help="text: deflate text files; photos stay.")
     ] = "never",
+    max_archive_bytes: Annotated[
+        str,
+        typer.Option(
+            "--max-archive-bytes",
+            metavar="SIZE",
+            help="Longer than, say, 4GB becomes album-1.zip, album-2.zip and so on.",
+            show_default=False,
+        ),
+    ] = "",
     password_file: PasswordFileOption = "",
     deadline: Annotated[
         str,
@@ -86,11 +95,13 @@ def zip_photos(
     target = parse_target(to, overwrite=overwrite)
     found = find_sources(sources, target=target.path)
     params: dict[str, Any] = {"items": found.items, "name": target.name, "compress": compress}
+    if max_archive_bytes:
+        params["max_archive_bytes"] = max_archive_bytes
     limits = {"workers": workers, "deadline": deadline, "max_failures": max_failures}
     job = Job(
         document=zip_document(params, target.output, title, limits, password_file),
         sources=found.named,
-        outputs=[target.url],
+        outputs=[target.output if max_archive_bytes else target.url],
         described=found.described(),
         size_bytes=found.size_bytes,
         named_on_command_line=[source for source in sources if "://" in source],

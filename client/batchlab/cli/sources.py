@@ -97,7 +97,7 @@ def _add_path(sources: Sources, path: Path, *, keep_folder: bool) -> None:
 def _add_folder(sources: Sources, folder: Path, *, keep_folder: bool) -> None:
     """Every file in it and below it but hidden ones, named by its path from there."""
     before = len(sources.items)
-    base = folder.absolute()
+    base = Path(os.path.abspath(folder))  # noqa: PTH100  takes .. out and resolves no links
     for path in _files_below(base):
         if path == sources.target:
             continue

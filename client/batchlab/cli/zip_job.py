@@ -14,6 +14,7 @@ _OPTIONS = {
     "limits.deadline": "--deadline",
     "limits.max_failures": "--max-failures",
     "params.compress": "--compress",
+    "params.max_archive_bytes": "--max-archive-bytes",
     "params.name": "--to",
     "output": "--to",
     "title": "--title",

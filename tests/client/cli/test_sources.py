@@ -25,6 +25,12 @@ def test_a_directory_gives_every_file_below_it_but_hidden_ones(photos: Path) -> 
     assert found.described() == "3 photos"
 
 
+def test_a_directory_may_be_named_from_below(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (photos / "deep").mkdir(exist_ok=True)
+    monkeypatch.chdir(photos / "deep")
+    assert find_sources([".."]).named == [photos.as_uri() + "/"]
+
+
 def test_of_several_sources_each_directory_keeps_its_name(photos: Path, here: Path) -> None:
     (here / "party").mkdir()
     (here / "party" / "1.jpg").touch()

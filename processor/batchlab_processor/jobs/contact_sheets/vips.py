@@ -23,9 +23,12 @@ pyvips.concurrency_set(1)  # the job's workers keep the processors busy; more th
 pyvips.cache_set_max(0)  # no operation comes twice; the cache would keep decoded photos alive
 
 # glibc lets every thread have an arena, and each keeps what its largest photo took: two sheets at a time need
-# 226 MiB then, and 160 with two arenas. Source: mallopt(3); other C libraries have no such call.
-_M_ARENA_MAX = -8
+# 226 MiB then, and 160 with two arenas and large blocks given back at once. Source: mallopt(3); other C libraries
+# have no such call.
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 with contextlib.suppress(AttributeError, OSError, TypeError):
-    ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+    _libc = ctypes.CDLL(None)
+    _libc.mallopt(_M_ARENA_MAX, 2)
+    _libc.mallopt(_M_MMAP_THRESHOLD, 1 << 18)
 
 __all__ = ["pyvips"]

@@ -32,7 +32,8 @@ class ZipExport(JobType[Photo, Member]):
     ordered: ClassVar[bool] = True
 
     def __init__(self) -> None:
-        self._sinks: dict[str, Sink] = {"planned": PlannedSink(), "streaming": StreamingSink()}
+        self._planned = PlannedSink()
+        self._sinks: dict[str, Sink] = {"planned": self._planned, "streaming": StreamingSink()}
 
     def durable(self, params: Any) -> Literal["item", "job", "own"]:
         return "own"
@@ -41,6 +42,10 @@ class ZipExport(JobType[Photo, Member]):
         name, reason = choose(ctx)
         plan = plan_export(self._sinks[name], ctx)
         return Plan(plan.entries, plan.facts | {"sink": name, "sink_reason": reason})
+
+    def preview(self, plan: Plan[Photo]) -> Sequence[str]:
+        self._planned.withdraw()
+        return super().preview(plan)
 
     def work(self, item: Photo, ctx: Context) -> Member:
         return self._sink(ctx).work(item, ctx)

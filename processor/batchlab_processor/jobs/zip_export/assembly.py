@@ -219,8 +219,10 @@ class Assembly:
                 seen.update(part.members)
             for member in seen:
                 if self.states[member] == OPEN and all(map(self._is_sent, self._touched(member))):
-                    crc32 = self.crc32(member)
-                    crc32 = self.known[member] if crc32 is None else crc32
+                    found, known = self.crc32(member), self.known[member]
+                    if None not in (found, known) and found != known:
+                        continue  # pieces of two versions: whoever works on it finds it corrupt
+                    crc32 = known if found is None else found
                     if crc32 is not None:
                         self.states[member], self.crcs[member] = FINISHED, crc32
 

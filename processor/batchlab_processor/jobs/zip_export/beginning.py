@@ -20,6 +20,8 @@ from batchlab_processor.jobs.zip_export.layout import SMALLEST_PART_BYTES, Shape
 from batchlab_processor.jobs.zip_export.missing import MISSING_BYTES
 from batchlab_processor.jobs.zip_export.photo import Delivered, Photo
 from batchlab_processor.jobs.zip_export.volumes import split
+from batchlab_processor.storage.base import WriteOptions
+from batchlab_processor.storage.parts import Parts
 
 _NOT_THERE = (Kind.MISSING, Kind.AUTH, Kind.CORRUPT, Kind.CHANGED)
 
@@ -53,11 +55,23 @@ def begin(photos: list[Photo], ctx: Context, *, asked: int) -> dict[str, Any]:
             return facts | shared | {"reused": [each.model_dump(mode="json") for each in artifacts]}
         if not any(there):  # else something else stands there: this job delivers to a folder of its own
             facts |= shared
-    facts["volumes"] = [
-        {"name": name, "upload": _begin(part, name, part_bytes, number, facts, ctx), "count": len(part)}
-        for number, (part, name) in enumerate(zip(parts, names, strict=True))
-    ]
+    begun: list[Parts] = []
+    try:
+        for number, (part, name) in enumerate(zip(parts, names, strict=True)):
+            begun.append(_begin(part, name, part_bytes, number, facts, ctx))
+            facts["volumes"].append({"name": name, "upload": begun[-1].id, "count": len(part)})
+    except BaseException:
+        for upload in begun:
+            upload.abort()
+        raise
     return facts
+
+
+def abort(facts: dict[str, Any], ctx: Context) -> None:
+    """The uploads of what `begin` returned are gone."""
+    for volume in facts["volumes"]:
+        url = target(ctx, volume["name"], facts)
+        ctx.storage.resume_parts(url, volume["upload"], WriteOptions(), facts["part_bytes"]).abort()
 
 
 def _volumes(photos: list[Photo], max_archive_bytes: int | None, asked: int) -> list[list[Photo]]:
@@ -72,13 +86,13 @@ def _volumes(photos: list[Photo], max_archive_bytes: int | None, asked: int) -> 
 
 def _begin(
     photos: list[Photo], name: str, part_bytes: int, number: int, facts: dict[str, Any], ctx: Context
-) -> str:
-    """The id of an upload that has begun; strays of dead runs on the same key are gone."""
+) -> Parts:
+    """An upload that has begun; strays of dead runs on the same key are gone."""
     url = target(ctx, name, facts)
     if "shared" not in facts:  # another job may be at work on a shared one
         ctx.storage.abort_uploads(url)
     options = options_for(ctx, url, layout_of(photos, part_bytes), photos, number)
-    return ctx.storage.begin_parts(url, options, part_bytes).id
+    return ctx.storage.begin_parts(url, options, part_bytes)
 
 
 def volume_name(name: str, number: int, count: int) -> str:

@@ -80,7 +80,8 @@ class Building:
         self._failed: dict[str, Kind] = {}  # by key: how the last attempt of this run ended
         self._again: dict[str, Photo] = {}  # by key: as its source describes it by now
         self._server_copies = True  # as far as is known
-        self.copied_bytes = 0  # by the server, in this run
+        self._tells_crc32 = True  # of what it copies; as far as is known
+        self.copied_bytes = 0  # by the server, in any run of this round
         self.lost: dict[str, ItemError] = {}
         self.places: dict[str, tuple[Volume, int]] = {}
         workers = ctx.document.limits.workers
@@ -90,7 +91,8 @@ class Building:
         if not fresh:
             self._look_back()
         for volume in self.volumes:
-            plan_copies(volume.assembly, volume.photos, volume.url, told=volume.options.crc32)
+            photos = [self.photo(volume, member) for member in range(len(volume.photos))]
+            plan_copies(volume.assembly, photos, volume.url, told=volume.options.crc32)
 
     # -- photos --------------------------------------------------------------------------------------------
 
@@ -126,6 +128,10 @@ class Building:
             assembly.finish(member, found)
         return _member(volume, member)
 
+    def photo(self, volume: Volume, member: int) -> Photo:
+        """The version of it that is in the archive, or is to be."""
+        return self._again.get(volume.keys[member]) or volume.photos[member]
+
     def lose(self, outcome: Failed | Skipped) -> None:
         """The photo's place is a filler's from now on; again is no error."""
         if isinstance(outcome, Failed):
@@ -155,14 +161,15 @@ class Building:
         self.note(volume, ready, etag)
         return etag
 
-    def note(self, volume: Volume, ready: Ready, etag: str) -> None:
-        """Keeps what a part is, so that a later run knows it."""
+    def note(self, volume: Volume, ready: Ready, etag: str, *, copied: bool = False) -> None:
+        """Keeps what a part is, so that a later run knows it. `copied`: by the server."""
         body = {
             "part": ready.part,
             "etag": etag,
             "crcs": list(ready.crcs),
             "lost": list(ready.lost),
             "headed": [[member, crc32] for member, crc32 in ready.headed.items()],
+            "copied": copied,
         }
         self._note(volume, body, flush=False)
 
@@ -202,7 +209,7 @@ class Building:
     def _copy(self, volume: Volume, number: int, origin: Origin, photo: Photo, ctx: Context) -> None:
         """Makes a part by the server's own copy; by reading, when the server cannot."""
         assembly, etag, crc32 = volume.assembly, None, None
-        if self._server_copies:
+        if self._server_copies and (photo.crc32 is not None or self._tells_crc32):
             try:
                 etag, crc32 = ctx.storage.copy_part(
                     volume.parts,
@@ -217,7 +224,9 @@ class Building:
                 self._server_copies = False
                 ctx.log.info("%s It is read and sent instead.", cannot)
         size_bytes = origin.end - origin.start
-        if etag is None or (crc32 is None and photo.crc32 is None):
+        copied = etag is not None and not (crc32 is None and photo.crc32 is None)
+        if not copied:
+            self._tells_crc32 = self._tells_crc32 and etag is None
             buffer = self.buffers.take()
             try:
                 view = memoryview(buffer)[:size_bytes]
@@ -236,7 +245,8 @@ class Building:
         else:
             with self._lock:
                 self.copied_bytes += size_bytes
-        self.note(volume, assembly.copied(number, etag, crc32), etag)
+        assert etag is not None
+        self.note(volume, assembly.copied(number, etag, crc32), etag, copied=copied)
 
     def _ready(self, volume: Volume, ready: Ready) -> None:
         future = self._pool.submit(self._upload, volume, ready)
@@ -328,6 +338,7 @@ class Building:
             if there.get(number + 1) == note["etag"]:
                 headed: dict[int, int] = dict(note["headed"])
                 assembly.restore(number, note["etag"], note["crcs"], note["lost"], headed)
+                self.copied_bytes += note["copied"] * volume.layout.part_bytes
         assembly.restored()
 
     def _begin_again(self, volume: Volume) -> None:
@@ -340,22 +351,25 @@ class Building:
 
     def _as_it_is_now(self, key: str, volume: Volume, member: int, ctx: Context) -> Photo:
         """The photo as it is to be fetched; another version of it than planned, when nothing forbids that."""
-        photo = self._again.get(key) or volume.photos[member]
-        assembly = volume.assembly
+        photo, assembly = self.photo(volume, member), volume.assembly
         if photo.delivered is not None or assembly.committed(member):
             return photo
         if self._failed.get(key) in _ANEW:
             photo = look_again(photo, ctx)
             if photo.size_bytes != volume.photos[member].size_bytes:
                 raise changed(volume.photos[member], photo.size_bytes)
-            version = {"validator": photo.validator, "crc32": photo.crc32}
-            self._note(volume, {"reset": member, **version}, flush=True)
-            assembly.forget(member)
-            assembly.known[member] = photo.crc32
-            self._again[key] = photo
+            self._reset(volume, member, photo)
         elif photo.validator is None and assembly.begun(member):
-            assembly.forget(member)  # nobody can tell whether the rest is of the same version
+            self._reset(volume, member, photo)  # nobody can tell whether the rest is of the same version
         return photo
+
+    def _reset(self, volume: Volume, member: int, photo: Photo) -> None:
+        """Nothing that came of the photo counts any more, in this run or a later one."""
+        volume.assembly.forget(member)  # returns when its parts have arrived, and their notes are written
+        body = {"reset": member, "validator": photo.validator, "crc32": photo.crc32}
+        self._note(volume, body, flush=True)
+        volume.assembly.known[member] = photo.crc32
+        self._again[volume.keys[member]] = photo
 
 
 def target(ctx: Context, name: str, facts: dict[str, Any]) -> str:
@@ -380,7 +394,8 @@ def options_for(ctx: Context, url: str, layout: Layout, photos: list[Photo], vol
             "batchlab-plan": layout.digest(),
         },
         overwrite=ctx.overwrite() or delivery.is_ours(ctx, url, volume),
-        crc32=any(photo.crc32 is None and on_the_same_server(photo, url) for photo in photos),
+        crc32=url.startswith("s3://")  # R2 tells no checksums
+        and any(photo.crc32 is None and on_the_same_server(photo, url) for photo in photos),
         expected_bytes=layout.end + layout.tail_bound(0),
     )
 

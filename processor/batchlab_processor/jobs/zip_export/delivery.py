@@ -68,7 +68,9 @@ def announce(ctx: Context, url: str, seal: Seal, volume: int = 0) -> None:
         "tail_bytes": seal.tail_bytes,
         "tail_sha256": seal.digest(),
     }
-    ctx.store.put(_name(ctx, volume), body)
+    kept = ctx.store.read(_name(ctx, volume))  # what stands there until then is ours, too
+    before = [] if kept is None else [each for each in kept.body["archives"] if each != body]
+    ctx.store.put(_name(ctx, volume), {"archives": [*before, body]})
 
 
 def is_ours(ctx: Context, url: str, volume: int = 0) -> bool:
@@ -76,19 +78,21 @@ def is_ours(ctx: Context, url: str, volume: int = 0) -> bool:
     if f"/{ctx.document.id}/g{ctx.generation}/" in url:
         return True  # a submitted job's own folder: nobody else delivers there
     kept = ctx.store.read(_name(ctx, volume))
-    if kept is None or kept.body["url"] != shown(url):
+    archives = [] if kept is None else [each for each in kept.body["archives"] if each["url"] == shown(url)]
+    if not archives:
         return False
-    size_bytes = kept.body["size_bytes"]
     try:
-        if ctx.storage.probe(url, delivered=True).size_bytes != size_bytes:
-            return False
-        with ctx.storage.open(url, start=size_bytes - kept.body["tail_bytes"], delivered=True) as reader:
-            tail = reader.read()
+        size_bytes = ctx.storage.probe(url, delivered=True).size_bytes
+        for each in archives:
+            if each["size_bytes"] != size_bytes:
+                continue
+            with ctx.storage.open(url, start=size_bytes - each["tail_bytes"], delivered=True) as reader:
+                if hashlib.sha256(reader.read()).hexdigest() == each["tail_sha256"]:
+                    return True
     except ItemError as error:
-        if error.kind in _UNSEEN:
-            return False
-        raise
-    return bool(hashlib.sha256(tail).hexdigest() == kept.body["tail_sha256"])
+        if error.kind not in _UNSEEN:
+            raise
+    return False
 
 
 def _exists(ctx: Context, url: str) -> bool:

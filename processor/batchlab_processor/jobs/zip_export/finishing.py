@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from batchlab.errors import ServiceError
 from batchlab.kinds import ItemError, Kind
 from batchlab.outcome import Failed
 from batchlab_processor.job import Context
@@ -14,7 +15,6 @@ from batchlab_processor.jobs.zip_export.building import Building, Volume, troubl
 from batchlab_processor.jobs.zip_export.fetching import fill, opened
 from batchlab_processor.jobs.zip_export.layout import Shape
 from batchlab_processor.storage.base import Written
-
 
 MOST_FILLER_PARTS = 4  # behind the last photo
 
@@ -69,7 +69,7 @@ def make_up(building: Building, volume: Volume, end: int, ctx: Context) -> None:
         with building.buffers.at_work():
             buffer = building.buffers.take()
             try:
-                _rebuild(volume, number, buffer, ctx, lambda member: at.__setitem__(number, member))
+                _rebuild(building, volume, number, buffer, ctx, lambda member: at.__setitem__(number, member))
                 ready = assembly.complete(number, buffer)
                 try:
                     etag = building.send(volume, ready)
@@ -115,6 +115,9 @@ def finish(
             if made is not None and lists(made, volume.photos):
                 volume.parts.abort()
                 return Written(volume.url, made.size_bytes, made.validator)
+        if error.kind is Kind.CORRUPT and volume.parts.completed() is None:
+            # a part is another than we were told: the next run sends it again
+            raise ServiceError(f"{error.message} Start the job again, and it goes on.") from error
         raise trouble(error) from error
 
 
@@ -125,7 +128,7 @@ def _last(building: Building, volume: Volume, number: int, begin: bytearray, ctx
         at: list[int] = []
         try:
             for _, result in ctx.map(
-                lambda number: _rebuild(volume, number, buffer, ctx, at.append), [number]
+                lambda number: _rebuild(building, volume, number, buffer, ctx, at.append), [number]
             ):
                 if isinstance(result, Failed):
                     raise Lost(volume.keys[at[-1]], result)
@@ -134,7 +137,14 @@ def _last(building: Building, volume: Volume, number: int, begin: bytearray, ctx
             building.buffers.give_back(buffer, sent=False)
 
 
-def _rebuild(volume: Volume, number: int, buffer: bytearray, ctx: Context, at: Callable[[int], None]) -> None:
+def _rebuild(
+    building: Building,
+    volume: Volume,
+    number: int,
+    buffer: bytearray,
+    ctx: Context,
+    at: Callable[[int], None],
+) -> None:
     """Writes a whole part into `buffer`: every photo in it is read again and must be the one it was."""
     layout, assembly = volume.layout, volume.assembly
     first, last = layout.part_span(number)
@@ -147,7 +157,7 @@ def _rebuild(volume: Volume, number: int, buffer: bytearray, ctx: Context, at: C
         begin, end = max(data, first), min(end_of_data, last)
         if begin >= end:
             continue
-        photo = volume.photos[member]
+        photo = building.photo(volume, member)
         with opened(photo, begin - data, end - data, ctx) as reader:
             found = fill(memoryview(buffer)[begin - first : end - first], photo, reader, ctx)
         if assembly.piece_crc32(member, number) not in (None, found):

@@ -11,7 +11,7 @@ For targets that take parts: s3://, r2://, file://. Members are stored; deflate 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 from batchlab.errors import BatchlabError
@@ -20,7 +20,7 @@ from batchlab.outcome import Done, Failed, Outcome, Skipped
 from batchlab.report import Artifact
 from batchlab.store import AlreadyExists
 from batchlab_processor.job import STARTS_OVER, Context, Entry, StartOver
-from batchlab_processor.jobs.zip_export.beginning import artifact, begin
+from batchlab_processor.jobs.zip_export.beginning import abort, artifact, begin
 from batchlab_processor.jobs.zip_export.building import Building, Volume
 from batchlab_processor.jobs.zip_export.finishing import Lost, finish, gap_bytes, kept_end, make_up
 from batchlab_processor.jobs.zip_export.layout import Shape
@@ -30,6 +30,7 @@ from batchlab_processor.jobs.zip_export.photo import Member, Photo
 from batchlab_processor.jobs.zip_export.tally import Tally
 
 MOST_GAPS = 0.05  # of an archive's bytes may be fillers; above that it is made again without the lost photos
+COPIES_NOT_PROVED = "Server-side copies were tried on SeaweedFS and a strict simulator, not on a real bucket."
 
 
 class PlannedSink:
@@ -43,12 +44,19 @@ class PlannedSink:
         self._building: Building | None = None
         self._fresh = False
         self._starts = 0
+        self._withdraw: Callable[[], None] = lambda: None
         self._ended = False  # what is still in flight has nothing to go on with
 
     def plan(self, photos: Sequence[Photo], asked: int, ctx: Context) -> dict[str, Any]:
         """Begins the upload; see `begin`."""
         self._fresh = True
-        return begin(list(photos), ctx, asked=asked)
+        facts = begin(list(photos), ctx, asked=asked)
+        self._withdraw = lambda: abort(facts, ctx)
+        return facts
+
+    def withdraw(self) -> None:
+        """The plan was made to be looked at only."""
+        self._withdraw()
 
     def work(self, photo: Photo, ctx: Context) -> Member:
         """The photo's bytes are in their parts."""
@@ -139,6 +147,7 @@ class PlannedSink:
             artifacts.append(artifact(volume.name, volume.url, written.size_bytes, members))
         if building.copied_bytes:
             ctx.report_facts["copied_bytes"] = building.copied_bytes
+            ctx.report_facts["not_proved"] = COPIES_NOT_PROVED
         return artifacts
 
     def _look_at_gaps(self, building: Building, volumes: list[Volume], ctx: Context) -> None:

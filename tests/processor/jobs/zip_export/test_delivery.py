@@ -102,3 +102,16 @@ def test_a_target_we_may_not_read_is_taken_for_free(tmp_path: Path) -> None:
     ctx = context(tmp_path)
     ctx.storage = WriteOnly({}, _AUTHORITY)
     delivery.check_free(ctx)
+
+
+def test_the_archive_that_stood_there_is_still_ours_when_the_run_that_would_replace_it_was_killed(
+    tmp_path: Path,
+) -> None:
+    ctx = context(tmp_path)
+    announced(ctx, CONTENT)
+    (tmp_path / "album.zip").write_bytes(CONTENT)
+    for better in (CONTENT + b"x", CONTENT + b"xy"):
+        announced(ctx, better)
+        assert delivery.is_ours(ctx, delivery.target(ctx))
+    (tmp_path / "album.zip").write_bytes(CONTENT + b"z")
+    assert not delivery.is_ours(ctx, delivery.target(ctx))

@@ -70,3 +70,11 @@ def id_from_batch_job(batch_job_id: str) -> str:
     Raises ValueError when it is neither.
     """
     return id_from_bits(uuid.UUID(re.split("[:#]", batch_job_id)[0]).int)
+
+
+def batch_job_of_id(job_id: str) -> str:
+    """The AWS Batch job whose id `job_id` spells: the inverse of `id_from_batch_job`, for an id in our form."""
+    bits = 0
+    for letter in job_id:
+        bits = bits << 5 | _ALPHABET.index(letter)
+    return str(uuid.UUID(int=bits))

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from batchlab.cli import database, demo, job_types, looking, running
+from batchlab.cli import database, demo, job_types, looking, on_aws, running
 
 app = typer.Typer(
     name="batchlab",
@@ -23,6 +23,9 @@ app.command("status")(looking.status)
 app.command("items")(looking.items)
 app.command("list")(looking.list_all)
 app.command("cancel")(looking.cancel)
+app.command("explain")(on_aws.explain)
+app.command("doctor")(on_aws.doctor)
+app.command("scale")(on_aws.scale)
 app.command("types")(job_types.types)
 app.add_typer(database.app, name="db")
 

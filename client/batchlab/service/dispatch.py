@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from batchlab import aws
+from batchlab.batch.request import check_request
 from batchlab.document import JobDocument
 from batchlab.errors import ServiceError, UsageError
 from batchlab.local import job_url
@@ -149,16 +150,18 @@ class Dispatcher:
         return jobs[0]["jobId"] if jobs else None
 
     def _submit(self, queue: str, name: str, document: JobDocument) -> str:
+        request: dict[str, Any] = {
+            "jobName": name,
+            "jobQueue": queue,
+            "jobDefinition": self._place.definition,
+            "parameters": {"job": job_url(self._store.url, document.id)},
+            "containerOverrides": _overrides(document),
+        }
+        check_request(request)
         for attempt in range(THROTTLED_TRIES):
             self._pace.wait()
             try:
-                answer = self._batch.submit_job(
-                    jobName=name,
-                    jobQueue=queue,
-                    jobDefinition=self._place.definition,
-                    parameters={"job": job_url(self._store.url, document.id)},
-                    containerOverrides=_overrides(document),
-                )
+                answer = self._batch.submit_job(**request)
             except Exception as error:  # noqa: BLE001  BotoCoreError and ClientError, and what an HTTP library adds
                 if aws.code_and_status(error)[0] not in _THROTTLES:
                     raise NotYet(aws.explained(error, f"Submitting {name} to {queue}").message) from None

@@ -10,7 +10,10 @@ from batchlab.cli import main
 from batchlab.errors import Denied, ServiceError
 from tests.client.cli.conftest import Command
 
-COMMANDS = ["demo", "zip", "run", "retry", "status", "items", "list", "cancel", "types", "db"]
+COMMANDS = [
+    *("demo", "zip", "run", "retry", "status", "items", "list", "cancel", "explain", "doctor", "scale"),
+    *("types", "db"),
+]
 
 
 def test_no_command_shows_the_help_with_every_command(batchlab: Command) -> None:

@@ -1,0 +1,1 @@
+"""AWS Batch from the outside: handing jobs over, looking at them, and why one is not running."""

@@ -1,0 +1,156 @@
+"""Jobs in AWS Batch: submitted once, described, listed, ended, and their logs read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from batchlab import aws
+from batchlab.batch.address import FORM, BatchAddress
+from batchlab.document import JobDocument
+from batchlab.errors import NotFound, UsageError
+from batchlab.records import submit_locally
+from batchlab.service.dispatch import BatchPlace, Dispatcher
+from batchlab.settings import Settings
+from batchlab.stores import open_store
+
+STATES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
+ENDED = frozenset({"SUCCEEDED", "FAILED"})
+DESCRIBED_AT_ONCE = 100  # AWS Batch API Reference, DescribeJobs
+DEFAULT_LOG_GROUP = "/aws/batch/job"  # of definitions that name none
+_READ_ATTEMPTS = 8  # with botocore's back-off and jitter: some 30 s of a throttled account
+_POLL_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line that a container wrote."""
+
+    at: datetime
+    text: str
+
+
+class BatchJobs:
+    """The jobs of one address. Makes no request before the first question."""
+
+    def __init__(self, address: BatchAddress, settings: Settings | None = None) -> None:
+        self._address = address
+        self._settings = settings or Settings()
+        self._clients: dict[tuple[str, int], Any] = {}
+
+    def submit(self, document: JobDocument) -> str:
+        """The job exists in the store and in AWS Batch, once, however often it is submitted; returns its Batch id.
+
+        Raises DocumentError for what AWS Batch would not take, NotYet when it is busy: then submit again.
+        """
+        if not (self._address.definition and self._address.store):
+            raise UsageError(f"To submit, the URL needs a job definition and a store: {FORM}")
+        store = open_store(self._address.store, settings=self._settings)
+        records = submit_locally(store, document)
+        place = BatchPlace(self._address.queue, self._address.queue, self._address.definition)
+        # one attempt: a lost answer may be a started job, and the dispatcher looks before it asks again
+        batch = self._client("batch", 1)
+        with asking(f"queue {self._address.queue}"):
+            submitted = Dispatcher(store, batch, place).dispatch(records.id)
+        if submitted is None:
+            raise UsageError(f"Job {records.id} has ended. `batchlab retry {records.id}` takes it up again.")
+        return submitted
+
+    def describe(self, ids: Iterable[str]) -> list[dict[str, Any]]:
+        """What AWS Batch says of these jobs; it forgets a job 7 days after its end, and such a one is left out."""
+        found: list[dict[str, Any]] = []
+        wanted = list(ids)
+        for start in range(0, len(wanted), DESCRIBED_AT_ONCE):
+            with asking("AWS Batch"):
+                some = self._client("batch").describe_jobs(jobs=wanted[start : start + DESCRIBED_AT_ONCE])
+            found += some["jobs"]
+        return found
+
+    def one(self, job_id: str) -> dict[str, Any]:
+        """What AWS Batch says of this job; raises NotFound."""
+        found = self.describe([job_id])
+        if not found:
+            raise NotFound(f"AWS Batch knows no job {job_id}. It forgets jobs 7 days after their end.")
+        return found[0]
+
+    def list(self, states: Sequence[str] = STATES) -> Iterator[dict[str, Any]]:
+        """The queue's jobs in these states as AWS Batch summarises them, state by state."""
+        batch = self._client("batch")
+        for state in states:
+            pages = batch.get_paginator("list_jobs").paginate(jobQueue=self._address.queue, jobStatus=state)
+            with asking(f"queue {self._address.queue}"):
+                for page in pages:
+                    yield from page["jobSummaryList"]
+
+    def cancel(self, job_id: str, reason: str) -> bool:
+        """The job never starts; False when it had started or ended before, and nothing was done."""
+        if self.one(job_id)["status"] in (*ENDED, "STARTING", "RUNNING"):
+            return False
+        with asking(f"job {job_id}"):
+            self._client("batch").cancel_job(jobId=job_id, reason=reason)
+        return True
+
+    def terminate(self, job_id: str, reason: str) -> None:
+        """The job ends wherever it stands: a running container gets SIGTERM, and SIGKILL after 30 s."""
+        with asking(f"job {job_id}"):
+            self._client("batch").terminate_job(jobId=job_id, reason=reason)
+
+    def logs(
+        self, job_id: str, *, follow: bool = False, sleep: Callable[[float], None] = time.sleep
+    ) -> Iterator[LogLine]:
+        """The lines of all starts of the job, the oldest first; `follow` goes on until it has ended."""
+        behind: dict[str, str] = {}  # by stream: where the next lines begin
+        while True:
+            job = self.one(job_id)
+            options = job.get("container", {}).get("logConfiguration", {}).get("options", {})
+            for stream in _streams(job):
+                yield from self._lines(options.get("awslogs-group", DEFAULT_LOG_GROUP), stream, behind)
+            if not follow or job["status"] in ENDED:
+                return
+            sleep(_POLL_SECONDS)
+
+    def _lines(self, group: str, stream: str, behind: dict[str, str]) -> Iterator[LogLine]:
+        while True:
+            wanted = {"nextToken": behind[stream]} if stream in behind else {}
+            # a container that has not written yet has no stream
+            with asking(f"log {group}", absent=("ResourceNotFoundException",)):
+                page = self._client("logs").get_log_events(
+                    logGroupName=group, logStreamName=stream, startFromHead=True, **wanted
+                )
+                for event in page["events"]:
+                    yield LogLine(datetime.fromtimestamp(event["timestamp"] / 1000, UTC), event["message"])
+                token = page["nextForwardToken"]
+                if behind.get(stream) != token:
+                    behind[stream] = token
+                    continue
+            return  # the same token again is the end of the stream
+
+    def _client(self, service: str, attempts: int = _READ_ATTEMPTS) -> Any:
+        key = service, attempts
+        if key not in self._clients:
+            with asking(service):
+                self._clients[key] = aws.service_client(service, self._address.region, attempts=attempts)
+        return self._clients[key]
+
+
+@contextmanager
+def asking(what: str, *, absent: tuple[str, ...] = ()) -> Iterator[None]:
+    """Errors of AWS come out in our words; those with a code in `absent` mean "not there" and pass silently."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        if aws.code_and_status(error)[0] not in absent:
+            raise aws.explained(error, what) from None
+
+
+def _streams(job: dict[str, Any]) -> list[str]:
+    """The log streams of its starts, in order; each start has its own."""
+    containers = [attempt.get("container", {}) for attempt in job.get("attempts", [])]
+    containers.append(job.get("container", {}))
+    return list(dict.fromkeys(each["logStreamName"] for each in containers if each.get("logStreamName")))

@@ -9,6 +9,7 @@ _NOUNS = {
     "csv-import": ("batch", "batches"),
     "image-generation": ("image", "images"),
     "self-test": ("check", "checks"),
+    "cleanup": ("job", "jobs"),  # cleaned up after
 }
 _KEEP = frozenset("\u200c\u200d")  # joiners: names in Persian and emoji need them
 

@@ -179,9 +179,11 @@ def test_what_a_strangers_validator_says_is_shown_without_secrets() -> None:
 
 
 def test_an_unknown_type_names_the_nearest_installed_one() -> None:
-    assert problems("type: zip-exprot") == [
-        'type: no job type "zip-exprot". Did you mean zip-export? Installed: contact-sheets, self-test, zip-export.'
-    ]
+    [problem] = problems("type: zip-exprot")
+    assert problem == (
+        'type: no job type "zip-exprot". Did you mean zip-export? '
+        "Installed: cleanup, contact-sheets, self-test, zip-export."
+    )
 
 
 def test_the_caller_may_say_which_types_are_installed() -> None:

@@ -18,7 +18,7 @@ def install(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
 
 
 def test_our_own_types_are_always_known() -> None:
-    assert built_in_types() == ("contact-sheets", "self-test", "zip-export")
+    assert built_in_types() == ("cleanup", "contact-sheets", "self-test", "zip-export")
     assert set(built_in_types()) <= set(known_types())
     assert params_model("zip-export") is ZipExportParams
     assert params_model("self-test") is SelfTestParams

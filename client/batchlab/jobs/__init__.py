@@ -14,6 +14,7 @@ GROUP = "batchlab.params"
 
 # Our own go by this table and not by entry points: a Worker's bundle or a checkout has no metadata to read.
 _BUILT_IN = {
+    "cleanup": ("batchlab.jobs.cleanup", "CleanupParams"),
     "contact-sheets": ("batchlab.jobs.contact_sheets", "ContactSheetsParams"),
     "self-test": ("batchlab.jobs.self_test", "SelfTestParams"),
     "zip-export": ("batchlab.jobs.zip_export", "ZipExportParams"),

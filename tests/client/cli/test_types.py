@@ -11,6 +11,7 @@ from tests.client.cli.conftest import Command
 def test_types_say_what_they_do_and_whether_they_run_here(batchlab: Command, processor: Path) -> None:
     lines = batchlab("types").out.splitlines()
     assert [line.split()[:2] for line in lines[1:]] == [
+        ["cleanup", "no"],
         ["contact-sheets", "no"],
         ["self-test", "no"],
         ["zip-export", "yes"],
@@ -20,6 +21,7 @@ def test_types_say_what_they_do_and_whether_they_run_here(batchlab: Command, pro
 def test_types_are_listed_where_only_the_client_is(batchlab: Command, no_processor: None) -> None:
     found = json.loads(batchlab("types", "--json").out)
     assert {(each["name"], each["runs_here"]) for each in found} == {
+        ("cleanup", False),
         ("contact-sheets", False),
         ("self-test", False),
         ("zip-export", False),

@@ -46,22 +46,24 @@ class Wedding:
     environment: dict[str, str] = field(default_factory=dict)
     limits: dict[str, Any] = field(default_factory=dict)
     photos: int = PHOTOS
+    size_bytes: int = SIZE_BYTES
+    vanishing: int = 0  # so many more are there when the job is planned, and gone when they are fetched
     expected: dict[str, bytes] = field(default_factory=dict)
     bad: dict[str, str] = field(default_factory=dict)
     items: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        ways = list(BAD.items())
+        ways = [*BAD.items(), *[("/vanish/{name}?size={size}", "missing")] * self.vanishing]
         spacing = self.photos // len(ways)
         for number in range(self.photos):
             name = f"{number:04d}.jpg"
             if number % spacing == spacing // 2 and number // spacing < len(ways):
                 path, kind = ways[number // spacing]
                 self.bad[name] = kind
-                url = self.source.url(path.format(name=name))
+                url = self.source.url(path.format(name=name, size=self.size_bytes))
             else:
-                self.expected[name] = photo(name, SIZE_BYTES)
-                url = self.source.url(f"/photo/{name}?size={SIZE_BYTES}")
+                self.expected[name] = photo(name, self.size_bytes)
+                url = self.source.url(f"/photo/{name}?size={self.size_bytes}")
             self.items.append({"url": url, "name": name, "id": name})
 
     def document(self) -> str:

@@ -178,7 +178,6 @@ def test_a_server_that_refuses_copies_is_read_from(strict_s3: StrictS3) -> None:
     assert "copied_bytes" not in end.report.facts
 
 
-@pytest.mark.faults
 def test_seaweedfs_copies_or_is_read_from(
     seaweedfs: S3Server, seaweedfs_bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from batchlab import aws
@@ -19,9 +20,12 @@ _ABSENT = ("ImageNotFoundException", "RepositoryNotFoundException")
 class Asking:
     """One look at an account; what could not be asked is gathered in `unknown`."""
 
-    def __init__(self, region: str = "") -> None:
+    def __init__(self, region: str = "", clients: Mapping[str, Any] | None = None) -> None:
+        """`clients` of services are used as they are; others are made when they are needed."""
         self._region = region
-        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients: dict[tuple[str, str], Any] = {
+            (service, region): client for service, client in (clients or {}).items()
+        }
         self.unknown: list[str] = []
 
     @property

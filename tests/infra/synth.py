@@ -37,6 +37,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "none": {
         "image": f"registry.example/lab@{IMAGE}",
         "worker_access": "none",
+        "job_types": "zip-export",
         "network": "existing",
         "vpc_id": "vpc-0123456789",
         "subnet_ids": "subnet-01234567 subnet-12345678",

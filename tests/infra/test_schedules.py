@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from batchlab.document import load_document
 from tests.infra.conftest import Template, text
 
 pytestmark = pytest.mark.stack
@@ -43,5 +44,16 @@ def test_cleaning_up_is_a_job_like_any_other_once_a_night(full: Template) -> Non
     schedule = full.named(SCHEDULE, "Cleanup")
     assert schedule["ScheduleExpression"] == "cron(30 3 * * ? *)"
     asked = called(schedule)
-    assert json.loads(asked["Parameters"]["job"])["type"] == "cleanup"
+    document = load_document(asked["Parameters"]["job"])
+    assert (document.type, document.typed_params.dry_run) == ("cleanup", False)
     assert asked["JobDefinition"] == "batchlab-job-def"
+
+
+def test_cleaning_up_is_scheduled_unless_its_job_type_is_left_out(plain: Template, none: Template) -> None:
+    assert [name for name in plain.all(SCHEDULE) if name.startswith("Cleanup")] != []
+    assert list(none.all(SCHEDULE)) == []
+
+
+def test_cleaning_up_may_submit_jobs_and_nothing_else(full: Template) -> None:
+    [statement] = full.statements("CleanupRole")
+    assert statement["Action"] == "batch:SubmitJob"

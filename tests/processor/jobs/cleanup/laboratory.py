@@ -75,9 +75,8 @@ class Laboratory:
 
     def deliver(self, name: str, made_by: str = "zip-export", content: bytes = b"PK") -> Artifact:
         url = f"{self.output}/{name}"
-        with self.storage.write(
-            url, WriteOptions(overwrite=True, metadata={"batchlab-type": made_by})
-        ) as writer:
+        words = {"batchlab-type": made_by} if made_by else {}
+        with self.storage.write(url, WriteOptions(overwrite=True, metadata=words)) as writer:
             writer.write(content)
             writer.commit()
         return Artifact(name=name.rpartition("/")[2], url=url, size_bytes=len(content))

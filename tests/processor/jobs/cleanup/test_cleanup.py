@@ -42,6 +42,19 @@ def test_expiry_counts_from_the_end_and_nothing_else_ends_what_was_delivered(lab
     assert {records.status().state for records in (fresh, for_ever, told)} == {"succeeded"}
 
 
+def test_more_time_that_was_given_later_counts(
+    laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = laboratory.job(ended=timedelta(hours=1))
+    laboratory.clean()
+    status, now = records.status(), laboratory.store.now()
+    records.save_status(status.model_copy(update={"expires_at": now + 2 * DAY}))
+    monkeypatch.setattr(laboratory.store, "now", lambda: now + DAY)
+    assert deleted(laboratory.clean()) == {}
+    monkeypatch.setattr(laboratory.store, "now", lambda: now + 3 * DAY)
+    assert deleted(laboratory.clean())["artifacts"] == 1
+
+
 @pytest.mark.parametrize("state", ["queued", "starting", "running", "cancelling"])
 def test_a_job_that_has_not_ended_is_never_touched(laboratory: Laboratory, state: str) -> None:
     records = laboratory.job(state, ended=400 * DAY)
@@ -122,9 +135,11 @@ def test_what_somebody_else_put_there_stays(laboratory: Laboratory) -> None:
     laboratory.job(delivers=("of-another-type.zip",))
     laboratory.deliver("of-another-type.zip", made_by="contact-sheets")
     laboratory.deliver("unnamed.zip")
+    laboratory.job(delivers=("without-a-word.zip",))
+    laboratory.deliver("without-a-word.zip", made_by="")
     cleaned = laboratory.clean()
     assert deleted(cleaned) == {}
-    assert len(laboratory.there()) == 3
+    assert len(laboratory.there()) == 4
     assert any(f"is not what job {records.id} delivered" in line for line in cleaned.facts["left"])
 
 
@@ -184,6 +199,14 @@ def test_old_documents_go_all_of_them(laboratory: Laboratory) -> None:
     assert len(laboratory.there()) == 2, "what never expires is not ours to delete"
     again = load_document({"type": "self-test", "idempotency_key": "a"})
     assert submit_locally(laboratory.store, again).id == again.id, "the key is free"
+
+
+def test_a_key_that_has_become_another_jobs_stays(laboratory: Laboratory) -> None:
+    laboratory.job(ended=OLD, expires=None, idempotency_key="a")
+    [key] = laboratory.store.names("keys/")
+    laboratory.store.put(key, {"id": "another", "digest": "", "at": ""})
+    laboratory.clean()
+    assert list(laboratory.store.names("keys/")) == [key]
 
 
 def test_documents_are_kept_as_long_as_what_was_delivered(laboratory: Laboratory) -> None:

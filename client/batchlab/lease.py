@@ -210,6 +210,14 @@ def _excluded(store: Store, name: str) -> bool:
     return any(found and _live(found.body, store.now()) for found in map(store.read, others))
 
 
+def held(store: Store, folder: str) -> bool:
+    """Whether somebody holds a lease in `folder`, a generation's with its slash."""
+    return any(
+        found and _live(found.body, store.now())
+        for found in map(store.read, list(store.names(f"{folder}lease-")))
+    )
+
+
 def _live(body: JSON, now: datetime) -> bool:
     return datetime.fromisoformat(body["until"]) > now and not _died_here(body.get("holder"))
 

@@ -16,11 +16,11 @@ from pydantic import BaseModel, ValidationError
 from batchlab.authority import Authority
 from batchlab.document import JobDocument, digest
 from batchlab.errors import Damaged, DocumentError, NotFound
-from batchlab.lease import Lease, Waiting, acquire
+from batchlab.lease import ALL, Lease, Waiting, acquire, held
 from batchlab.ledger import fold
 from batchlab.outcome import Outcome
 from batchlab.report import Report
-from batchlab.status import Counts, State, Status
+from batchlab.status import State, Status
 from batchlab.store import JSON, AlreadyExists, Store, VersionConflict
 
 M = TypeVar("M", bound=BaseModel)
@@ -94,11 +94,22 @@ class JobRecords:
 
     def ask_to_cancel(self, generation: int) -> None:
         """Its existence asks the run to stop; asking twice is once."""
+        self.ask_to_stop(generation, "cancel", "Cancelled.")
+
+    def ask_to_stop(self, generation: int, reason: str, message: str) -> None:
+        """The same for another reason: what ends one shard for good ends all. The first wish counts."""
+        body = {"at": _now(self.store), "reason": reason, "message": message}
         with contextlib.suppress(AlreadyExists):
-            self.store.create(self._name(generation, "cancel.json"), {"at": _now(self.store)})
+            self.store.create(self._name(generation, "cancel.json"), body)
+
+    def stop_wish(self, generation: int) -> JSON | None:
+        """{"reason": "cancel" or what ended a shard, "message"}; None when nobody asked."""
+        found = self.store.read(self._name(generation, "cancel.json"))
+        return None if found is None else {"reason": "cancel", "message": "Cancelled.", **found.body}
 
     def cancel_requested(self, generation: int) -> bool:
-        return self.store.read(self._name(generation, "cancel.json")) is not None
+        wish = self.stop_wish(generation)
+        return wish is not None and wish["reason"] == "cancel"
 
     def start_retry(self) -> Status:
         """Generation n+1, queued. Raises DocumentError unless the job ended partial, failed or cancelled."""
@@ -119,12 +130,23 @@ class JobRecords:
 
     # -- one generation ------------------------------------------------------------------------------------
 
-    def lease(self, generation: int, run: str, *, waiting: Waiting | None = None) -> Lease | None:
-        return acquire(self.store, self._name(generation, "lease-all-0.json"), run, waiting=waiting)
+    def lease(
+        self, generation: int, run: str, *, shard: int = 0, waiting: Waiting | None = None
+    ) -> Lease | None:
+        """The right to work on shard 1, 2, ...; with 0 on everything, while nobody works on a shard."""
+        name = f"lease-work-{shard}.json" if shard else ALL
+        return acquire(self.store, self._name(generation, name), run, waiting=waiting)
+
+    def at_work(self, generation: int) -> bool:
+        """Whether a run holds a lease of the generation, and is not known to be dead."""
+        return held(self.store, self._name(generation, ""))
 
     def plan(self, generation: int) -> JSON | None:
         found = self.store.read(self._name(generation, "plan.json"))
         return None if found is None else found.body
+
+    def planned(self, generation: int) -> bool:
+        return next(self.store.names(self._name(generation, "plan.json")), None) is not None
 
     def save_plan(self, generation: int, plan: JSON) -> None:
         self.store.create(self._name(generation, "plan.json"), plan)
@@ -137,17 +159,6 @@ class JobRecords:
 
     def save_run(self, generation: int, run: str, body: JSON) -> None:
         self.store.put(self._name(generation, f"runs/{run}.json"), body)
-
-    def save_progress(self, generation: int, shard: int, counts: Counts, at: datetime | None) -> None:
-        body = {"counts": counts.model_dump(mode="json"), "at": at.isoformat() if at else None}
-        self.store.put(self._name(generation, f"progress/{shard}.json"), body)
-
-    def progress(self, generation: int) -> Counts:
-        """What the shards have counted so far, added up."""
-        names = list(self.store.names(self._name(generation, "progress/")))
-        found = [(name, self.store.read(name)) for name in names]
-        counts = [_read_as(Counts, shard.body["counts"], name) for name, shard in found if shard]
-        return sum(counts[1:], counts[0]) if counts else Counts()
 
     def report(self, generation: int) -> Report | None:
         name = self._name(generation, "report.json")

@@ -30,7 +30,7 @@ def settled(entries: Entries, ledger: RunLedger, job: JobType[Any, Any], ctx: Co
             continue
         result = job.settled(entry.key, entry.item, ctx)
         if result is not None:
-            known = ledger.done(entry.key) or Done(key=entry.key)
+            known = ledger.done(entry.key) or Done(key=entry.key, size_bytes=entry.size_bytes or 0)
             found[entry.key] = known.model_copy(update={"result": result})
     return found
 
@@ -64,5 +64,5 @@ def figures(
         run_seconds=progress.elapsed_seconds,
         waited_seconds={reason: round(waited, 1) for reason, waited in seconds.items() if waited >= 0.05},
         runs=history.runs + 1,
-        interrupted=history.runs,
+        interrupted=history.interrupted,
     )

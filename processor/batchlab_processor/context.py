@@ -20,9 +20,10 @@ from batchlab.authority import Authority
 from batchlab.document import JobDocument
 from batchlab.kinds import ItemError, Kind
 from batchlab.outcome import Failed
+from batchlab.shards import Phase
 from batchlab.store import Store
 from batchlab_processor.clock import Clock
-from batchlab_processor.job import Earlier, Entry, Phase
+from batchlab_processor.job import Earlier, Entry
 from batchlab_processor.logs import item_logger
 from batchlab_processor.progress import Progress
 from batchlab_processor.storage import Storage
@@ -78,6 +79,7 @@ class RunContext:
         self.stop = services.stop
         self.facts: dict[str, Any] = {}
         self.planned: Sequence[Entry[Any] | Failed] = ()
+        self.slice = range(0)
         self.report_facts: dict[str, Any] = {}
         self.key: str | None = None
         self.attempt = 0
@@ -94,10 +96,12 @@ class RunContext:
     def now(self) -> datetime:
         return self._services.clock.now()
 
-    def target(self, name: str) -> str:
+    def target(self, name: str, shared: str | None = None) -> str:
         output = str(self.document.output).rstrip("/")
         if self._services.authority.exact_target:
             return f"{output}/{quote(name)}"
+        if shared is not None:
+            return f"{output}/{shared}/{quote(name)}"
         return f"{output}/{self.document.id}/g{self.generation}/{quote(name)}"
 
     def overwrite(self) -> bool:

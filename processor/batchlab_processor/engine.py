@@ -2,87 +2,63 @@
 
 The engine is the only caller of a job type's verbs. It promises that every key of the plan ends with exactly
 one outcome, that Done is recorded only when the effect survives a kill, and that it leaves no thread behind.
+
+A run may be one phase of this: `plan`; `work` on one shard, which delivers nothing and ends no job; `collect`,
+which works on whatever no shard has settled, and goes on as any run does.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Sequence
 from typing import Any
 
-from batchlab.authority import Authority
-from batchlab.errors import BatchlabError
-from batchlab.kinds import ItemError, Kind
-from batchlab.lease import Lease, Waiting
-from batchlab.outcome import Failed, Outcome
+from batchlab.errors import BatchlabError, DocumentError
+from batchlab.kinds import ItemError
+from batchlab.lease import Lease
+from batchlab.outcome import Failed
 from batchlab.records import JobRecords
-from batchlab.report import Artifact, Environment, Report, Stopped, build_report
-from batchlab.status import State, exit_code
+from batchlab.report import Artifact, Report, Stopped, build_report
+from batchlab.status import exit_code
+from batchlab.words import counted
 from batchlab_processor import accounting, saved_plan
-from batchlab_processor.clock import Clock
-from batchlab_processor.context import RunContext, Services, no_entries, no_passwords
-from batchlab_processor.display import Display, Quiet
+from batchlab_processor.context import RunContext, Services
+from batchlab_processor.door import Door, End
 from batchlab_processor.errors import classify
 from batchlab_processor.interrupt import EXIT_INTERRUPTED, on_signal
-from batchlab_processor.job import Earlier, Entry, JobFailed, JobType, Plan, StartOver
+from batchlab_processor.item_watch import ItemWatch
+from batchlab_processor.job import STARTS_OVER, Entry, JobFailed, JobType, Plan, StartOver
 from batchlab_processor.keeper import Keeper
-from batchlab_processor.logs import item_logger
 from batchlab_processor.progress import Progress
-from batchlab_processor.recovery import PLAIN_CRASHES, look_back
+from batchlab_processor.recovery import PLAIN_CRASHES, earlier, look_back
 from batchlab_processor.run_ledger import RunLedger
 from batchlab_processor.schedule import Rules, RunStopped, StopReason
 from batchlab_processor.schedules import Schedules
-from batchlab_processor.storage import Storage
-from batchlab_processor.supervisor import new_run
+from batchlab_processor.slices import slice_of
+from batchlab_processor.status_writer import StatusWriter
 
-STARTS_OVER = 2  # an upload that is gone a third time goes each time
-LONGEST_PAUSE_SECONDS = 7 * 86400.0  # whatever a server wishes
-PAUSE_SECONDS = 3600.0  # when a quota is used up and nobody says until when
+TAKEN_OVER = "Another run has taken over this job."
+
+__all__ = ["Door", "End", "preview", "run"]
+
 logger = logging.getLogger("batchlab")
 
 
-@dataclass(frozen=True)
-class Door:
-    """What a run is given from outside; nothing in the engine reads the environment or makes a client."""
-
-    storage: Storage
-    authority: Authority
-    clock: Clock = dataclasses.field(default_factory=Clock)
-    display: Display = dataclasses.field(default_factory=Quiet)
-    passwords: Callable[[str], str] = no_passwords
-    entries: Callable[[str, str], Any] = no_entries
-    run: str = dataclasses.field(default_factory=new_run)
-    crashed: str = ""  # "<run>:<signal>" when the supervisor saw the run before this one crash
-    paused_exit_code: int = EXIT_INTERRUPTED  # 0 in AWS Batch: a pause is no failure of the container
-    keep_seconds: float = 2.0  # how often ledger, progress and the wish to cancel are looked after
-    waiting: Waiting | None = dataclasses.field(
-        default_factory=Waiting
-    )  # for a live lease; None: do not wait
-    environment: Environment = dataclasses.field(default_factory=Environment)
-
-
-@dataclass(frozen=True)
-class End:
-    """How a run ended; `state` is not an ended one when the run was interrupted, paused or stood aside."""
-
-    state: State
-    exit_code: int
-    report: Report | None = None
-    message: str = ""
-
-
 def run(records: JobRecords, job: JobType[Any, Any], door: Door) -> End:
-    """Runs the job to its end, or goes on where an earlier run stopped; see End.
+    """Runs the job to its end, or goes on where an earlier run stopped, or does one phase of it; see End.
 
-    Raises ServiceError or Denied when the store cannot be used; the job can then be started again.
+    Raises DocumentError when the job cannot be run so, and ServiceError or Denied when the store cannot be used;
+    the job can then be started again.
     """
     status = records.status()
     if status.ended:
-        return End(status.state, exit_code(status.state), records.report(status.generation), "It had ended.")
-    lease = records.lease(status.generation, door.run, waiting=door.waiting)
+        code = exit_code(status.state) if door.phase in ("all", "collect") else 0
+        return End(status.state, code, records.report(status.generation), "It had ended.")
+    if door.phase == "work":
+        _check_shard(records, door, status.generation)
+        if job.durable(job.params.model_validate(records.document().params)) == "job":
+            return End(status.state, 0, message="This job delivers in one piece: all its work is collect's.")
+    lease = records.lease(status.generation, door.run, shard=door.number, waiting=door.waiting)
     if lease is None:
         return End(status.state, 0, message="Another run works on this job; this one stood aside.")
     with lease:
@@ -91,6 +67,14 @@ def run(records: JobRecords, job: JobType[Any, Any], door: Door) -> End:
             with on_signal(this.on_signal):
                 return this.go()
     return run(records, job, door)  # the job was retried while we waited; the lease is another's
+
+
+def _check_shard(records: JobRecords, door: Door, generation: int) -> None:
+    document = records.document()
+    if door.shard.count > document.shards:
+        raise DocumentError(f"--shard: {door.shard} of a job whose document says shards: {document.shards}.")
+    if not records.planned(generation):
+        raise DocumentError(f"--phase work: job {records.id} has no plan yet. Run --phase plan first.")
 
 
 def preview(records: JobRecords, job: JobType[Any, Any], door: Door) -> Sequence[str]:
@@ -114,19 +98,21 @@ _STOPPED: dict[StopReason, Stopped] = {
     StopReason.CANCEL: "cancelled",
     StopReason.FAILURES: "max_failures",
     StopReason.AUTH: "max_failures",
+    StopReason.DEADLINE: "deadline",
 }
+_NO_ERRORS = (StopReason.CANCEL, StopReason.DEADLINE)
 
 
 class _Run:
     def __init__(self, records: JobRecords, job: JobType[Any, Any], door: Door, lease: Lease) -> None:
         self.records, self.job, self.door, self.lease = records, job, door, lease
         self.document = records.document()
-        self.status = records.status()
-        self.generation = self.status.generation
+        self.standing = StatusWriter(records, lease, door.clock, door.phase, door.number)
+        self.generation = self.standing.status.generation
         self.limits = self.document.limits
         self.params = job.params.model_validate(self.document.params)
         self.durable = job.durable(self.params)
-        self.schedules = Schedules(self.limits, door.clock)
+        self.schedules = Schedules(self.limits, door.clock, share=door.shard.count)
         self.progress = Progress(door.clock)
         self.plan: Plan[Any] = Plan([])
         self._too_late = False
@@ -153,11 +139,15 @@ class _Run:
             passwords=door.passwords,
             entries=door.entries,
             confirm=self._confirm,
-            earlier=self._earlier,
+            earlier=lambda: earlier(records, self.generation),
             map=self.schedules.map,
+            phase=door.phase,
             stop=self.schedules.stop,
         )
         self.context = RunContext(self.services)
+        self.watch = ItemWatch(
+            job, self.context, self.ledger, self.progress, door.display, lambda: self.schedules.stopped
+        )
 
     # -- the straight line ---------------------------------------------------------------------------------
 
@@ -166,43 +156,43 @@ class _Run:
         if report is not None:  # killed between report and status
             return self._end_with(report)
         self._look_back()
-        self._advance(
-            State.RUNNING, started_at=self.status.started_at or self.door.clock.now(), resume_at=None
-        )
+        self.standing.begin()
         artifacts: Sequence[Artifact] = ()
-        stopped: Stopped | None = None
-        error: str | None = None
+        stop: RunStopped | None = None
         try:
             self.door.display.start(self.document, self.progress)
             with Keeper(self._show, self._keep, self.door.keep_seconds):
-                self._look_for_cancel()
+                self._look_for_stop()
                 self._load_or_make_plan()
-                artifacts = self._work_and_collect()
-        except RunStopped as stop:
-            if stop.reason is StopReason.BROKEN and stop.error is not None:
-                raise stop.error from None
-            if stop.resumable:
-                return self._leave(stop)
-            stopped = _STOPPED.get(stop.reason)
-            error = None if stopped == "cancelled" else stop.message
+                if self.door.phase != "plan":
+                    artifacts = self._work_and_collect()
+        except RunStopped as wish:
+            if wish.reason is StopReason.BROKEN and wish.error is not None:
+                raise wish.error from None
+            if wish.resumable:
+                return self._leave(wish)
+            stop = wish
         except BatchlabError as broken:
             if not isinstance(broken, saved_plan.BadPlan):
                 raise  # the store is gone: nothing can be said about the job now
-            error = broken.message
+            stop = RunStopped(StopReason.FATAL, broken.message)
         except Exception as cause:
-            error = str(cause) if isinstance(cause, JobFailed) else classify(cause).message
+            message = str(cause) if isinstance(cause, JobFailed) else classify(cause).message
+            stop = RunStopped(StopReason.FATAL, message)
             if isinstance(cause, ItemError | JobFailed):
-                logger.warning("The job stops: %s", error)
+                logger.warning("The job stops: %s", message)
             else:
-                logger.exception("The job stops: %s", error)
+                logger.exception("The job stops: %s", message)
         finally:
             self.context.clean_up()
             self.door.display.stop()
-        return self._finish(artifacts, stopped or self._deadline_passed(), error)
+        if self.door.phase == "work" or (self.door.phase == "plan" and stop is None):
+            return self._end_phase(stop)
+        return self._finish(artifacts, stop)
 
     def _look_back(self) -> None:
         runs = self.records.runs(self.generation)
-        self.history = look_back(runs, self.door.crashed, self.ledger.ended())
+        self.history = look_back(runs, self.door.crashed, self.ledger.ended(), self.door.number)
         self._announce([])
         for failed in self.history.convicted.values():
             self.ledger.convict(failed)
@@ -219,7 +209,14 @@ class _Run:
             self.plan = self.make_plan()
             saved_plan.check(self.plan)
             self.records.save_plan(self.generation, saved_plan.to_json(self.plan))
-        self.context.facts, self.context.planned = self.plan.facts, self.plan.entries
+        entries = self.plan.entries
+        staged = any(isinstance(entry, Entry) and entry.stage for entry in entries)
+        if self.document.shards > 1 and (staged or self.durable == "job"):
+            raise JobFailed(f"shards: this {self.document.type} job runs on one machine. Leave shards out.")
+        self.context.facts, self.context.planned = self.plan.facts, entries
+        self.context.slice = slice_of(entries, self.door.shard)
+        if self.door.phase == "plan":
+            self.progress.plan(entries, {})
 
     def make_plan(self) -> Plan[Any]:
         """A passing fault while planning (a manifest's server that is away) is tried again like an item's."""
@@ -242,24 +239,28 @@ class _Run:
 
     def _round(self) -> Sequence[Artifact]:
         """From what is settled by now to what was delivered. Raises StartOver when the job type wishes so."""
-        entries = self.plan.entries
+        works = self.door.phase == "work"
+        mine = self.context.slice
+        entries = self.plan.entries[mine.start : mine.stop]
         settled = accounting.settled(entries, self.ledger, self.job, self.context)
         self.progress.plan(entries, settled)
         rules = Rules(
             workers=self.limits.workers,
             ahead_bytes=self.limits.ahead_bytes,
-            ordered=self.job.ordered,
-            deadline=self._deadline(),
-            max_failures=self.limits.failures_allowed(len(entries)),
+            ordered=self.job.ordered and not works,
+            deadline=self.standing.deadline(self.limits.deadline),
+            max_failures=self.limits.failures_allowed(len(self.plan.entries)),
         )
         schedule = self.schedules.new_main(
             entries, rules, settled=settled, suspects=self.history.suspects, announce=self._announce
         )
-        with self.schedules.pool(schedule, self._work, watcher=self) as pool:
+        with self.schedules.pool(schedule, self.watch.work, watcher=self.watch) as pool:
             try:
-                artifacts = self.job.collect(pool.outcomes(), self.context)
+                artifacts = [] if works else self.job.collect(pool.outcomes(), self.context)
                 for _ in pool.outcomes():  # what the job type did not take itself
                     pass
+                if works:
+                    self.job.shard_ended(self.context)
             except BaseException:
                 self.schedules.stop.set()  # what is in flight need not go on
                 raise
@@ -267,11 +268,27 @@ class _Run:
         self._collected = True
         return artifacts
 
-    def _finish(self, artifacts: Sequence[Artifact], stopped: Stopped | None, error: str | None) -> End:
+    def _end_phase(self, stop: RunStopped | None) -> End:
+        """Planning or a shard's work is over; what came of the job is for collect to say."""
         self.ledger.close()
         if self.lease.lost.is_set():
-            return self._leave(RunStopped(StopReason.LEASE_LOST, "Another run has taken over this job."))
+            return self._leave(RunStopped(StopReason.LEASE_LOST, TAKEN_OVER))
+        if stop is not None:
+            self.records.ask_to_stop(self.generation, stop.reason, stop.message)
+        self._announce([], ended=True)
+        self._keep()
+        counts = self.progress.snapshot().counts
+        said = f"Shard {self.door.shard}" if self.door.phase == "work" else "Planned"
+        what = f"{counts.ended:,} of {counted(counts.total, self.document.type)} ended."
+        return End(self.standing.status.state, 0, message=f"{said}: {stop.message if stop else what}")
+
+    def _finish(self, artifacts: Sequence[Artifact], stop: RunStopped | None) -> End:
+        self.ledger.close()
+        if self.lease.lost.is_set():
+            return self._leave(RunStopped(StopReason.LEASE_LOST, TAKEN_OVER))
         main, now = self.schedules.main, self.door.clock.now()
+        if stop is None and main is not None:
+            stop = main.stopped  # by the deadline, else collect would not have got here
         report = build_report(
             self.document,
             accounting.every_outcome(self.plan.entries, main.known() if main else {}),
@@ -280,12 +297,12 @@ class _Run:
                 self.progress,
                 main.waited_seconds if main else {},
                 self.history,
-                self.status.started_at or now,
+                self.standing.status.started_at or now,
                 now,
             ),
             generation=self.generation,
-            stopped=stopped,
-            error=error,
+            stopped=_STOPPED.get(stop.reason) if stop else None,
+            error=stop.message if stop and stop.reason not in _NO_ERRORS else None,
             effects_survive=self.durable != "job" or self._collected,
             environment=self.door.environment,
             facts=self.context.report_facts,
@@ -295,75 +312,29 @@ class _Run:
         return self._end_with(self.records.create_report(self.generation, report))
 
     def _end_with(self, report: Report) -> End:
-        self._advance(
-            report.state,
-            counts=report.counts,
-            ended_at=report.ended_at,
-            resume_at=None,
-            message=report.message,
-            artifacts=tuple(artifact.name for artifact in report.artifacts),
-        )
-        self.records.drop_pending()  # of an earlier pause: nobody need start this generation again
+        self.standing.end_with(report)
         return End(report.state, exit_code(report.state), report, report.message)
 
     def _leave(self, stop: RunStopped) -> End:
         """The run ends, the job does not."""
         self.ledger.close()
+        state = self.standing.status.state
         if stop.reason is not StopReason.PAUSE:
-            return End(self.status.state, EXIT_INTERRUPTED, message=stop.message)
+            return End(state, EXIT_INTERRUPTED, message=stop.message)
         wish = stop.error.retry_after_seconds if isinstance(stop.error, ItemError) else None
-        pause_seconds = min(wish or PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
-        resume_at = self.door.clock.now() + timedelta(seconds=pause_seconds)
-        self._advance(self.status.state, resume_at=resume_at)
-        self.records.save_pending(not_before=resume_at)
+        resume_at = self.standing.pause(wish)
         message = f"{stop.message} The job goes on at {resume_at:%Y-%m-%d %H:%M} UTC."
-        return End(self.status.state, self.door.paused_exit_code, message=message)
+        return End(state, self.door.paused_exit_code, message=message)
 
-    # -- items ---------------------------------------------------------------------------------------------
-
-    def _work(self, entry: Entry[Any], attempt: int) -> tuple[Any, int]:
-        view = self.context.for_item(entry, attempt)
-        result = self.job.work(entry.item, view)
-        return result, view.size_bytes
-
-    def started(self, entry: Entry[Any]) -> None:
-        self.progress.started(entry.key)
-
-    def failed_attempt(
-        self,
-        entry: Entry[Any],
-        tries: int,
-        error: ItemError,
-        cause: BaseException,
-        delay_seconds: float | None,
-    ) -> None:
-        log = item_logger(self.document.id, entry.key, tries)
-        if delay_seconds is None:
-            log.warning("%s", error, exc_info=cause if error.kind is Kind.BUG else None, extra={"told": True})
-            return
-        self.progress.waiting("rate_limit" if error.kind is Kind.RATE_LIMIT else "backoff", delay_seconds)
-        log.info("%s; trying again in %.1f s", str(error).rstrip("."), delay_seconds)
-
-    def gave_up(self, entry: Entry[Any], failed: Failed) -> None:
-        view = self.context.for_item(entry, failed.attempts)
-        try:
-            self.job.gave_up(entry.key, entry.item, failed, view)
-        except (JobFailed, BatchlabError):
-            raise
-        except Exception as cause:
-            error = classify(cause)
-            if self.schedules.stopped is not None and error.kind is not Kind.BUG:
-                raise self.schedules.stopped from None  # an interrupted call is not a failed one
-            view.log.warning("%s", error, exc_info=cause if error.kind is Kind.BUG else None)
-            raise JobFailed(error.message) from cause
-
-    def ended(self, entry: Entry[Any], outcome: Outcome) -> None:
-        self.ledger.record(outcome)
-        self.progress.ended(outcome)
-        self.door.display.ended(outcome)
-
-    def _announce(self, keys: list[str]) -> None:
-        body = {"in_flight": keys, "deaths": self.history.deaths, "plain_crashes": self.history.plain_crashes}
+    def _announce(self, keys: list[str], *, ended: bool = False) -> None:
+        """Which items may be in flight from now on, for the run after this one."""
+        body = {
+            "in_flight": keys,
+            "deaths": self.history.deaths,
+            "plain_crashes": self.history.plain_crashes,
+            "number": self.door.number,
+            "ended": ended,
+        }
         self.records.save_run(self.generation, self.door.run, body)
 
     # -- stopping ------------------------------------------------------------------------------------------
@@ -384,61 +355,28 @@ class _Run:
 
     def _check_lease(self) -> None:
         if self.lease.lost.is_set():
-            raise RunStopped(StopReason.LEASE_LOST, "Another run has taken over this job.")
+            raise RunStopped(StopReason.LEASE_LOST, TAKEN_OVER)
 
-    def _deadline(self) -> float | None:
-        """The clock's monotonic seconds at which no further item starts; counted from the generation's start."""
-        if self.limits.deadline is None or self.status.started_at is None:
-            return None
-        left = self.status.started_at + self.limits.deadline - self.door.clock.now()
-        return self.door.clock.monotonic() + left.total_seconds()
-
-    def _deadline_passed(self) -> Stopped | None:
-        stop = self.schedules.main.stopped if self.schedules.main is not None else None
-        return "deadline" if stop is not None and stop.reason is StopReason.DEADLINE else None
-
-    # -- what it knows -----------------------------------------------------------------------------------
-
-    def _earlier(self) -> Earlier | None:
-        ended = [
-            (generation, report)
-            for generation in range(self.generation - 1, 0, -1)
-            if (report := self.records.report(generation)) is not None
-        ]
-        if not ended:
-            return None
-        generation, report = next((one for one in ended if one[1].artifacts), ended[0])
-        plan = self.records.plan(generation)
-        return Earlier(generation, report, plan["facts"] if plan else {})
-
-    # -- what others see -----------------------------------------------------------------------------------
+    # -- what others see, and what they wish -----------------------------------------------------------------
 
     def _show(self) -> None:
         self.door.display.show(self.progress.snapshot())
 
     def _keep(self) -> None:
         if self.lease.lost.is_set():
-            self.schedules.stop_all(StopReason.LEASE_LOST, "Another run has taken over this job.")
+            self.schedules.stop_all(StopReason.LEASE_LOST, TAKEN_OVER)
             return
         self.ledger.flush()
-        self._look_for_cancel()
+        self._look_for_stop()
         stopped = self.schedules.stopped
         cancelled = stopped is not None and stopped.reason is StopReason.CANCEL
-        snapshot = self.progress.snapshot()
-        self.records.save_progress(self.generation, 0, snapshot.counts, snapshot.last_progress_at)
-        state = State.CANCELLING if cancelled else self.status.state
-        self._advance(state, counts=snapshot.counts, last_progress_at=snapshot.last_progress_at)
+        self.standing.keep(self.progress.snapshot(), cancelled=cancelled)
 
-    def _look_for_cancel(self) -> None:
-        if self.schedules.stopped is None and self.records.cancel_requested(self.generation):
-            too_late = not self.schedules.stop_all(StopReason.CANCEL, "Cancelled.")
-            if too_late and not self._too_late:
+    def _look_for_stop(self) -> None:
+        """Somebody wishes to cancel, or another shard met what ends the whole job."""
+        wish = self.records.stop_wish(self.generation) if self.schedules.stopped is None else None
+        if wish is not None:
+            too_late = not self.schedules.stop_all(StopReason(wish["reason"]), wish["message"])
+            if too_late and not self._too_late and self.door.phase != "work":
                 logger.warning("The wish to cancel came too late: only the delivery was left.")
             self._too_late = too_late  # not for good: the job type may start over
-
-    def _advance(self, state: State, **changes: Any) -> None:
-        standing = self.records.save_status(self.status.model_copy(update={"state": state, **changes}))
-        if standing.generation == self.generation:
-            self.status = standing
-        else:  # the job was retried, so somebody else has ended this generation
-            self.lease.lost.set()

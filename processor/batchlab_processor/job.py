@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Typ
 from pydantic import BaseModel
 
 from batchlab.outcome import Failed, Outcome
+from batchlab.shards import Phase
 
 if TYPE_CHECKING:
     from batchlab.document import JobDocument
@@ -36,11 +37,13 @@ Item = TypeVar("Item", bound=BaseModel)
 Result = TypeVar("Result", bound=BaseModel)
 A = TypeVar("A")
 B = TypeVar("B")
-Phase = Literal["all", "plan", "work", "collect"]
 
 
 class JobFailed(Exception):
     """The whole job cannot go on; the message is the report's error. Out of any verb, and out of `gave_up`."""
+
+
+STARTS_OVER = 2  # so often, then the job fails
 
 
 class StartOver(Exception):
@@ -87,6 +90,7 @@ class Context(Protocol):
     params: Any  # an instance of the job type's `params`
     facts: dict[str, Any]  # the plan's facts; {} while planning
     planned: Sequence[Entry[Any] | Failed]  # the plan's entries; () while planning
+    slice: range  # positions in `planned` of the items that this run works on: a shard's neighbours, else all
     report_facts: dict[str, Any]  # what the report shall say besides. "sink" names the sink that ran;
     # "unfinished", a sentence, makes a job partial whose items are all done; "summary", lines, is shown to people
     storage: Storage
@@ -100,8 +104,11 @@ class Context(Protocol):
         """UTC."""
         ...
 
-    def target(self, name: str) -> str:
-        """The URL at which this job delivers `name`: the exact key for the CLI, else <output>/<id>/g<n>/<name>."""
+    def target(self, name: str, shared: str | None = None) -> str:
+        """The URL at which this job delivers `name`: the exact key for the CLI, else <output>/<id>/g<n>/<name>.
+
+        With `shared`, which jobs that deliver the same give alike: <output>/<shared>/<name>.
+        """
         ...
 
     def overwrite(self) -> bool:
@@ -209,6 +216,9 @@ class JobType(ABC, Generic[Item, Result]):
         """What a dry run says of the plan, in lines."""
         failed = sum(isinstance(entry, Failed) for entry in plan.entries)
         return [f"{len(plan.entries) - failed:,} to do, {failed:,} that cannot be done."]
+
+    def shard_ended(self, ctx: Context) -> None:
+        """All items of a shard have ended, and its process is about to: what is still under way must arrive."""
 
     def collect(self, outcomes: Iterator[Outcome], ctx: Context) -> Sequence[Artifact]:
         """Sees every outcome once, settled ones of earlier runs included, while work goes on.

@@ -9,11 +9,17 @@ from datetime import timedelta
 class Pace:
     """Whoever uses it holds `lock`. Times are the clock's monotonic seconds."""
 
-    def __init__(self, starts_per_second: float | None = None, min_interval: timedelta | None = None) -> None:
+    def __init__(
+        self,
+        starts_per_second: float | None = None,
+        min_interval: timedelta | None = None,
+        *,
+        share: int = 1,  # so many machines keep this pace together
+    ) -> None:
         self.lock = threading.RLock()
         by_rate = 1 / starts_per_second if starts_per_second else 0.0
         by_interval = min_interval.total_seconds() if min_interval else 0.0
-        self._interval_seconds = max(by_rate, by_interval)
+        self._interval_seconds = max(by_rate, by_interval) * share
         self._next = float("-inf")
         self._held_until = float("-inf")
 

@@ -30,13 +30,14 @@ logger = logging.getLogger("batchlab")
 class Schedules:
     """They share the job's limits and pace; `stop` is set when what is in flight need not go on."""
 
-    def __init__(self, limits: Limits, clock: Clock) -> None:
+    def __init__(self, limits: Limits, clock: Clock, *, share: int = 1) -> None:
+        """`share`: so many machines work on the job at once, and keep its pace together."""
         self.stop = threading.Event()
         self.main: Schedule | None = None  # that of the items; before it the run is planning
         self.stopped: RunStopped | None = None
         self._limits = limits
         self._clock = clock
-        self._pace = Pace(limits.starts_per_second, limits.min_interval)
+        self._pace = Pace(limits.starts_per_second, limits.min_interval, share=share)
         self._lock = threading.Lock()
         self._all: weakref.WeakSet[Schedule] = weakref.WeakSet()  # a map inside an item ends with it
 

@@ -171,13 +171,27 @@ def test_asking_twice_to_cancel_is_asking_once(store: Breaking) -> None:
     assert not records.cancel_requested(2)
 
 
-def test_the_progress_of_all_shards_is_added_up(store: Breaking) -> None:
+def test_what_ends_one_shard_asks_all_to_stop_and_the_first_wish_counts(store: Breaking) -> None:
     records = submit_locally(store, _document())
-    assert records.progress(1) == Counts()
-    for shard in range(3):
-        records.save_progress(1, shard, Counts(total=10, done=shard, total_bytes=5), None)
-    records.save_progress(1, 2, Counts(total=10, done=7, total_bytes=5), store.now())
-    assert records.progress(1) == Counts(total=30, done=8, total_bytes=15)
+    assert records.stop_wish(1) is None
+    records.ask_to_stop(1, "fatal", "The upload is refused.")
+    records.ask_to_cancel(1)
+    wish = records.stop_wish(1)
+    assert wish is not None
+    assert (wish["reason"], wish["message"]) == ("fatal", "The upload is refused.")
+    assert not records.cancel_requested(1)
+
+
+def test_a_job_is_at_work_while_a_run_or_a_shard_holds_a_lease(store: Breaking) -> None:
+    records = submit_locally(store, _document())
+    assert not records.at_work(1)
+    for shard in (0, 3):
+        lease = records.lease(1, "run", shard=shard)
+        assert lease is not None
+        assert records.at_work(1)
+        assert not records.at_work(2)
+        lease.release()
+        assert not records.at_work(1)
 
 
 def test_jobs_are_listed_newest_first_by_type_tag_and_age_without_reading_them(

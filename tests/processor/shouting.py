@@ -72,6 +72,8 @@ class Shout(JobType[Word, Loud]):
 
     def collect(self, outcomes: Iterator[Outcome], ctx: Context) -> list[Artifact]:
         assert ctx.facts == {"made": "by plan"}
+        assert ctx.phase in ("all", "collect")
+        assert ctx.slice == range(len(ctx.planned))
         self.collected = list(outcomes)
         self.plant_collect(ctx)
         if not any(isinstance(outcome, Done) for outcome in self.collected):
@@ -98,9 +100,9 @@ class World:
         )
 
 
-def lose_lease(world: World) -> None:
+def lose_lease(world: World, lease: str = "lease-all-0.json") -> None:
     """Another run takes the lease, and this one notices."""
-    name = f"jobs/{world.records.id}/g1/lease-all-0.json"
+    name = f"jobs/{world.records.id}/g1/{lease}"
     found = world.store.read(name)
     assert found is not None
     world.store.replace(name, {**found.body, "run": "thief"}, found.version)

@@ -183,6 +183,8 @@ def explained(error: BaseException, place: str) -> BatchlabError:
             f"{place}: no usable credentials ({error}). Set AWS_PROFILE or AWS_ACCESS_KEY_ID and "
             "AWS_SECRET_ACCESS_KEY; for R2 R2_ACCESS_KEY and R2_SECRET_KEY."
         )
+    if type(error).__name__ == "NoRegionError":
+        return UsageError(f"{place}: no region is set. Set AWS_DEFAULT_REGION, such as us-east-1.")
     if code == "RequestTimeTooSkewed":
         return Denied(f"{place}: this machine's clock is wrong, and signatures need it. Set the clock.")
     if code == "ExpiredToken":

@@ -12,6 +12,7 @@ from botocore.exceptions import (
     ConnectTimeoutError,
     EndpointConnectionError,
     NoCredentialsError,
+    NoRegionError,
     ParamValidationError,
     ReadTimeoutError,
 )
@@ -101,6 +102,7 @@ def test_boto3_is_not_imported_before_it_is_needed() -> None:
         (ConnectTimeoutError(endpoint_url="https://x"), True, ServiceError, "timeout"),
         (ReadTimeoutError(endpoint_url="https://x"), True, ServiceError, "timeout"),
         (NoCredentialsError(), False, Denied, "AWS_PROFILE"),
+        (NoRegionError(), False, UsageError, "AWS_DEFAULT_REGION"),
         (ParamValidationError(report="Invalid bucket name"), False, ServiceError, "Invalid bucket name"),
     ],
     ids=lambda value: str(value)[:40] if isinstance(value, Exception) else None,

@@ -10,7 +10,8 @@ from batchlab.errors import UsageError
 from batchlab.redact import shown
 
 SCHEME = "batch"
-FORM = "batch://QUEUE/DEFINITION?store=s3://BUCKET/PREFIX"
+# In two pieces, because errors show no URL's query.
+FORM = "batch://QUEUE/DEFINITION followed by ?store=s3://BUCKET/PREFIX"
 # Source: AWS Batch API Reference, CreateJobQueue and RegisterJobDefinition
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}\Z")
 _DEFINITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}(:[1-9][0-9]{0,8})?\Z")
@@ -57,4 +58,4 @@ def parse_batch_url(text: str) -> BatchAddress:
 
 
 def _wrong(text: str, why: str) -> UsageError:
-    return UsageError(f"{shown(text)}: {why}. Write {FORM}[&region=us-east-1]")
+    return UsageError(f"{shown(text)}: {why}. Write {FORM} (and &region=us-east-1).")

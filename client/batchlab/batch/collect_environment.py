@@ -167,11 +167,12 @@ def _launch_failures(asking: Asking, environment: str) -> tuple[str, ...]:
         "autoscaling",
         "describe_auto_scaling_groups",
         Filters=[{"Name": "tag-key", "Values": ["AWSBatchServiceTag"]}],
+        MaxRecords=100,
     )
     groups = [
         group["AutoScalingGroupName"]
         for group in (listed or {}).get("AutoScalingGroups", [])
-        if f"{environment}-asg-" in group["AutoScalingGroupName"]
+        if group["AutoScalingGroupName"].startswith(f"AWSBatch-{environment}-asg-")
     ]
     failures = []
     for group in groups:

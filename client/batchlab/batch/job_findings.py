@@ -103,6 +103,14 @@ def _starts(job: BatchJob) -> Iterator[Finding]:
             "Check that the image is there, that machines have a way out, and that the execution role may read ECR.",
         )
         return
+    reclaims = sum(reason.startswith(_RECLAIM) for reason in job.attempt_reasons)
+    if job.status not in ("FAILED", "SUCCEEDED") and reclaims > 1:
+        yield Finding(
+            Cause.RECLAIMED,
+            Weight.NOTE,
+            f"AWS has taken its machine back {reclaims} times; each start goes on where the last one ended.",
+            "On demand that does not happen: submit it as an express job (resources.queue: express).",
+        )
     if job.status != "FAILED" or "Dependent Job failed" in job.reason:
         return
     code = f", exit code {job.exit_code}" if job.exit_code is not None else ""
@@ -115,11 +123,10 @@ def _starts(job: BatchJob) -> Iterator[Finding]:
             "Ask for more (resources.memory_mib) or work on fewer at once (limits.workers), then batchlab retry ID.",
         )
     elif last.startswith(_RECLAIM) or job.reason.startswith(_RECLAIM):
-        starts = len(job.attempt_reasons)
         yield Finding(
             Cause.RECLAIMED,
             Weight.BLOCKS,
-            f"AWS took the machine back, {starts} times, and the job has no start left: {last or job.reason}.",
+            f"AWS took the machine back, {max(reclaims, 1)} times, and the job has no start left.",
             "batchlab retry ID goes on where it was; as an express job it runs on demand (resources.queue: express).",
         )
     else:

@@ -48,8 +48,12 @@ def scale_to(batch: Any, before: Scale, *, max_vcpus: int | None, desired: int |
     most = before.max_vcpus if max_vcpus is None else max_vcpus
     if max_vcpus is not None and max_vcpus < max(1, before.min_vcpus):
         raise UsageError(f"--max-vcpus: {max_vcpus} is less than the {before.min_vcpus} kept running.")
-    if desired is not None and not before.min_vcpus <= desired <= most:
-        raise UsageError(f"--desired: {desired} is not between {before.min_vcpus} and {most}.")
+    # Source: AWS Batch User Guide, "Error message when you update the desiredvCpus setting"
+    least = max(before.min_vcpus, before.desired_vcpus)
+    if desired is not None and not least <= desired <= most:
+        raise UsageError(
+            f"--desired: {desired} is not between {least} and {most}. AWS Batch takes idle machines away by itself."
+        )
     wanted = {
         name: value
         for name, value in (("maxvCpus", max_vcpus), ("desiredvCpus", desired))

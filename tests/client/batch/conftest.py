@@ -33,7 +33,6 @@ class Planted:
     clients: dict[str, Any]
     name: str
     subnet: str
-    vpc: str
     route_table: str
     profile: str
     role: str
@@ -180,7 +179,7 @@ def planted(aws_clients: dict[str, Any], aws_environment: None) -> Iterator[Plan
             ],
         },
     )
-    made = Planted(Asking(REGION, aws_clients), aws_clients, name, subnet, vpc, table, name, name, image)
+    made = Planted(Asking(REGION, aws_clients), aws_clients, name, subnet, table, name, name, image)
     yield made
     for events, event, hook in made.hooks:
         events.unregister(event, hook)

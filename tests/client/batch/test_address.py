@@ -39,5 +39,7 @@ def test_a_wrong_batch_url_is_refused_with_the_form(url: str, says: str) -> None
     with pytest.raises(UsageError) as refused:
         parse_batch_url(url)
     assert says in refused.value.message
-    assert "Write batch://QUEUE/DEFINITION" in refused.value.message
+    assert refused.value.message.endswith(
+        "Write batch://QUEUE/DEFINITION followed by ?store=s3://BUCKET/PREFIX (and &region=us-east-1)."
+    )
     assert "word" not in refused.value.message

@@ -110,7 +110,7 @@ def no_quota(planted: Planted) -> None:
 
 
 def _activity(planted: Planted, *activities: dict[str, Any]) -> None:
-    group = {"AutoScalingGroupName": f"{planted.name}-asg-1"}
+    group = {"AutoScalingGroupName": f"AWSBatch-{planted.name}-asg-1"}
     now = datetime.now(UTC)
     planted.says("autoscaling.DescribeAutoScalingGroups", {"AutoScalingGroups": [group]})
     planted.says(

@@ -168,6 +168,11 @@ PLANTED = {
         Cause.RECLAIMED,
         Weight.BLOCKS,
     ),
+    "reclaimed and going on": (
+        with_job(attempt_reasons=("Host EC2 (instance i-1) terminated.",) * 2),
+        Cause.RECLAIMED,
+        Weight.NOTE,
+    ),
     "out of memory": (
         with_job(status="FAILED", attempt_reasons=("OutOfMemoryError: Container killed",), exit_code=137),
         Cause.OUT_OF_MEMORY,

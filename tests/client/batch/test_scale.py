@@ -32,13 +32,18 @@ def test_the_first_environment_of_a_queue_may_have_more_vcpus(planted: Planted) 
 
 @pytest.mark.parametrize(
     ("max_vcpus", "desired", "says"),
-    [(None, 17, "--desired: 17"), (10, 11, "--desired: 11"), (0, None, "--max-vcpus: 0")],
+    [
+        (None, 17, "--desired: 17"),
+        (10, 11, "--desired: 11"),
+        (None, 3, "between 4 and 16. AWS Batch takes idle machines away"),
+        (0, None, "--max-vcpus: 0"),
+    ],
 )
 def test_what_cannot_be_is_refused_with_the_bounds(
     max_vcpus: int | None, desired: int | None, says: str
 ) -> None:
     with pytest.raises(UsageError, match=says):
-        scale_to(None, Scale("lab", 0, 0, 16), max_vcpus=max_vcpus, desired=desired)
+        scale_to(None, Scale("lab", 0, 4, 16), max_vcpus=max_vcpus, desired=desired)
 
 
 def test_a_queue_or_an_environment_that_does_not_exist_is_not_found(planted: Planted) -> None:

@@ -135,7 +135,7 @@ class Assembly:
         """The server has made this part; `crc32` is of the whole of it."""
         with self._changed:
             part = self._part(number)
-            if len(part.members) == 1:
+            if number in self.inner(part.members[0]):  # else headers are in it, or other photos
                 part.crcs[0] = crc32
             if part.state is PartState.COPY:
                 part.state, part.etag = PartState.SENT, etag

@@ -249,7 +249,11 @@ class Building:
         self.note(volume, assembly.copied(number, etag, crc32), etag, copied=copied)
 
     def _ready(self, volume: Volume, ready: Ready) -> None:
-        future = self._pool.submit(self._upload, volume, ready)
+        try:
+            future = self._pool.submit(self._upload, volume, ready)
+        except RuntimeError:  # closed meanwhile: no fault of the photo's
+            self.check()
+            raise
         with self._lock:
             self._uploads.add(future)
         future.add_done_callback(self._uploads.discard)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from batchlab_processor.jobs.zip_export import fillers
 from batchlab_processor.jobs.zip_export.assembly import Assembly, Origin
 from batchlab_processor.jobs.zip_export.photo import Photo
 
@@ -51,9 +52,10 @@ def _stretches(assembly: Assembly, photos: list[Photo], target: str, told: bool)
         if photo.delivered is not None and photo.delivered.validator is not None:
             there = photo.delivered
             shift = begin - there.start
-            # At byte 0 a header is longer than elsewhere.
-            header = there.header and (shift == 0 or member > 0)
-            begin = layout.header_span(member)[0] if header and begin - shift > 0 else begin
+            headed = layout.header_span(member)[0]
+            # At byte 0 a header is longer than elsewhere: here, or there.
+            header = there.header and (shift == 0 or (member > 0 and headed - shift != fillers.ROOM_BYTES))
+            begin = headed if header else begin
             yield _Stretch(begin, end, shift, there.url, photo.delivered.validator, True)
         elif (
             photo.delivered is None

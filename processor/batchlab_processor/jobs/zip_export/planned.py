@@ -14,8 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
-from batchlab.errors import BatchlabError
-from batchlab.kinds import ItemError, Kind
+from batchlab.errors import BatchlabError, ServiceError
 from batchlab.outcome import Done, Failed, Outcome, Skipped
 from batchlab.report import Artifact
 from batchlab.store import AlreadyExists
@@ -172,7 +171,7 @@ class PlannedSink:
     def _open(self, ctx: Context) -> Building:
         with self._lock:
             if self._ended:
-                raise ItemError(Kind.NETWORK, "The run stopped before the photo had come whole.")
+                raise ServiceError("The run has ended.")  # no fault of the photo's
             if self._building is None:
                 second = _second(ctx)
                 self._building = Building(ctx, second or ctx.facts, fresh=self._fresh)

@@ -124,6 +124,10 @@ class Gallery:
         with MemoryScheme().open(url) as reader:
             return reader.read()
 
+    def delete(self, name: str, generation: int) -> None:
+        assert self.ran is not None
+        MemoryScheme().delete(f"memory://{self.name}/out/{self.ran.records.id}/g{generation}/{name}")
+
     def files(self, name: str, generation: int = 1) -> dict[str, bytes]:
         """All that the directory of an archive lists."""
         with zipfile.ZipFile(io.BytesIO(self.archive(name, generation))) as archive:

@@ -91,6 +91,8 @@ def test_on_r2_a_retry_copies_from_the_archive_whose_checksums_are_known(strict_
     assert (end.state, strict_r2.uploads) == ("succeeded", {})
     assert files(strict_r2.objects["bucket", export.key(2)].data) == photos()
     assert {asked.headers["x-amz-copy-source"] for asked in copies(requests)} == {f"/bucket/{export.key()}"}
+    numbers = [asked.query["partNumber"] for asked in copies(requests)]
+    assert len(numbers) == len(set(numbers)), "none is copied twice"
     assert {asked.key for asked in requests if asked.key.startswith("in/")} == {"in/b.jpg"}
     assert end.report is not None
     assert end.report.facts["copied_bytes"] == len(copies(requests)) * P > 0

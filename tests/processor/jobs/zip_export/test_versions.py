@@ -69,7 +69,7 @@ def test_of_a_photo_that_changed_no_part_of_the_old_version_counts_after_a_kill(
         limits={"workers": 2},
     )
     galleries.append(gallery)
-    old = parts_of(photo("b.dat", 9 * P))
+    old, arrived = parts_of(photo("b.dat", 9 * P)), threading.Event()
     send = parts_memory.MemoryParts.send
 
     def slowly(parts: Any, number: int, body: memoryview, crc32: int | None = None) -> str:
@@ -77,9 +77,13 @@ def test_of_a_photo_that_changed_no_part_of_the_old_version_counts_after_a_kill(
             gallery.put("b.dat", OTHER)
             time.sleep(1.0 if number == 4 else 0)
         else:
-            time.sleep(0.1)  # until all notes are in the ledger
+            assert arrived.wait(10)
+            time.sleep(0.2)  # until all notes are in the ledger
             raise testing.Killed
-        return send(parts, number, body, crc32)
+        etag = send(parts, number, body, crc32)
+        if number == 4:
+            arrived.set()
+        return etag
 
     with monkeypatch.context() as patch:
         patch.setattr(parts_memory.MemoryParts, "send", slowly)
@@ -231,3 +235,29 @@ def test_a_part_that_the_target_does_not_have_as_we_were_told_is_sent_again(
     assert sum(gallery.opened.values()) - opened <= 20
     assert set(gallery.listed()) == set(gallery.sizes)
     assert gallery.unfinished() == []
+
+
+def test_parts_of_a_photo_that_was_lost_while_they_were_on_their_way_are_made_anew(
+    galleries: list[Gallery], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = {"a.dat": 300 * P, "b.dat": 9 * P, "c.dat": 300 * P}
+    gallery = Gallery(
+        sizes,
+        failing=lambda name, turn: fails(Kind.MISSING) if name == "b.dat" else None,
+        limits={"workers": 4},
+    )
+    galleries.append(gallery)
+    send = parts_memory.MemoryParts.send
+    old = parts_of(photo("b.dat", 9 * P))
+
+    def slowly(parts: Any, number: int, body: memoryview, crc32: int | None = None) -> str:
+        time.sleep(0.3 if bytes(body[:64]) in old else 0)
+        return send(parts, number, body, crc32)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parts_memory.MemoryParts, "send", slowly)
+        assert ended(gallery.run(monkeypatch)) == "partial"
+    streamed = gallery.streamed()
+    [filler] = set(streamed) - set(sizes) - {"_missing.csv"}
+    assert streamed[filler] == bytes(9 * P)
+    assert gallery.listed() == {name: photo(name, size) for name, size in sizes.items() if name != "b.dat"}

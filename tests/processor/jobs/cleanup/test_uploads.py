@@ -1,4 +1,4 @@
-"""batchlab_processor.jobs.cleanup.uploads: what dead exports left unfinished, on every storage that takes parts."""
+"""batchlab_processor.jobs.cleanup on every storage that takes parts: uploads of dead exports, and archives."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from batchlab.ids import new_id
+from batchlab.kinds import ItemError, Kind
 from batchlab.records import JobRecords
 from batchlab.settings import Settings
 from batchlab.stores.memory import MemoryStore
@@ -85,6 +86,18 @@ def test_what_a_job_recorded_and_left_is_ended_and_nothing_else(lab: Laboratory,
     assert len(place.leftovers()) == 1
     assert records.status().state == "failed"
     assert lab.clean().counts.total == 0, "it is looked at once"
+
+
+def test_what_was_delivered_goes_and_what_another_put_there_stays(lab: Laboratory) -> None:
+    for name in ("album.zip", "reuse/0123/album.zip", "unnamed.zip"):
+        lab.job(delivers=(name,))
+    lab.deliver("unnamed.zip", made_by="")
+    assert deleted(lab.clean())["artifacts"] == 2
+    for name in ("album.zip", "reuse/0123/album.zip"):
+        with pytest.raises(ItemError) as gone:
+            lab.storage.probe(f"{lab.output}/{name}", delivered=True)
+        assert gone.value.kind is Kind.MISSING
+    assert lab.storage.probe(f"{lab.output}/unnamed.zip", delivered=True).size_bytes == 2
 
 
 @pytest.fixture

@@ -46,6 +46,7 @@ class Wedding:
     environment: dict[str, str] = field(default_factory=dict)
     limits: dict[str, Any] = field(default_factory=dict)
     photos: int = PHOTOS
+    shards: int = 1
     size_bytes: int = SIZE_BYTES
     vanishing: int = 0  # so many more are there when the job is planned, and gone when they are fetched
     expected: dict[str, bytes] = field(default_factory=dict)
@@ -75,6 +76,7 @@ class Wedding:
                 "params": {"name": "album.zip", "items": self.items},
                 "output": self.output,
                 "limits": self.limits,
+                "shards": self.shards,
             }
         )
 
@@ -82,8 +84,8 @@ class Wedding:
     def target(self) -> str:
         return f"{self.output}/01m82z2746kh8t1vwtfytf7h25/g1/album.zip"
 
-    def start(self, job: str, log: IO[bytes] | int) -> subprocess.Popen[bytes]:
-        """The real command, in a process group of its own; `job` is a path to the document."""
+    def start(self, job: str, log: IO[bytes] | int, *options: str) -> subprocess.Popen[bytes]:
+        """The real command; `job` is a path to the document."""
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": "/nonexistent",
@@ -94,12 +96,12 @@ class Wedding:
             "BATCHLAB_JOB_TYPES": "zip-export",
             **self.environment,
         }
-        command = [sys.executable, "-m", "batchlab_processor", "run", "--job", job, "--json"]
+        command = [sys.executable, "-m", "batchlab_processor", "run", "--job", job, "--json", *options]
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log)
 
-    def run(self, job: str, log: Path) -> tuple[int, dict[str, Any]]:
+    def run(self, job: str, log: Path, *options: str) -> tuple[int, dict[str, Any]]:
         """The exit code and the report."""
-        with log.open("ab") as errors, self.start(job, errors) as process:
+        with log.open("ab") as errors, self.start(job, errors, *options) as process:
             assert process.stdout is not None
             said = process.stdout.read()
         return process.returncode, json.loads(said) if said.strip() else {}

@@ -16,6 +16,7 @@ from batchlab_processor import supervisor
 
 USAGE = """\
 batchlab-processor run [--job URL|PATH|JSON] [--store URL]   runs a job; without --job the self-test
+        [--phase plan|work|collect] [--shard i/N]            only this much of it, to share it between machines
 batchlab-processor types [--json]                            lists the job types installed here
 batchlab-processor db apply --job URL [--store URL]          makes a job's pending database updates
 batchlab-processor db schema                                 prints the tables of contact-sheets
@@ -60,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--store", default="", help="URL of the store (default: BATCHLAB_STORE)")
     run.add_argument("--json", action="store_true", help="print the report as JSON")
     run.add_argument("--dry-run", action="store_true", help="plan only, and say what would be done")
+    run.add_argument("--phase", default="", help="plan, work or collect: only this much of the job")
+    run.add_argument("--shard", default="", help="with --phase work: i/N, the i-th of N slices of the items")
     run.add_argument("--quiet", action="store_true", help="no progress and no summary")
     types = commands.add_parser("types", help="list the job types installed here")
     types.add_argument("--json", action="store_true")
@@ -76,12 +79,14 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     gc.disable()  # what is imported stays: to look through it again and again is a tenth of the start
     from batchlab.settings import Settings
+    from batchlab.shards import parse_phase, parse_shard
     from batchlab_processor import entrypoint, logs
 
     gc.freeze()
     gc.enable()
     environment = {**os.environ, **({"BATCHLAB_STORE": options.store} if options.store else {})}
     settings = Settings.from_environment(environment)
+    phase = parse_phase(options.phase)
     json_logs = logs.configure(settings)
     return entrypoint.run(
         entrypoint.Call(
@@ -90,6 +95,8 @@ def _run(options: argparse.Namespace) -> int:
             as_json=options.json,
             quiet=options.quiet,
             dry_run=options.dry_run,
+            phase=phase,
+            shard=parse_shard(options.shard, phase),
             json_logs=json_logs,
             run=os.environ.get(supervisor.RUN, ""),
             crashed=os.environ.get(supervisor.CRASHED, ""),

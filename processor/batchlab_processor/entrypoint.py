@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ from batchlab.reading import LARGEST_BYTES, read_text
 from batchlab.records import JobRecords, submit_locally
 from batchlab.render import render
 from batchlab.settings import Settings
+from batchlab.shards import Phase, Shard
 from batchlab.status import State
 from batchlab.store import Store
 from batchlab.stores import open_store
@@ -49,6 +50,8 @@ class Call:
     quiet: bool = False
     json_logs: bool = False
     dry_run: bool = False  # say what would be done, in a store that is thrown away
+    phase: Phase = "all"
+    shard: Shard = field(default_factory=Shard)
     run: str = ""
     crashed: str = ""
     job_bits: int = 0  # the id of a document that brings none; 0: a fresh one
@@ -81,6 +84,8 @@ def run(call: Call) -> int:
         crashed=call.crashed,
         paused_exit_code=0 if settings.in_batch else EXIT_INTERRUPTED,
         environment=describe(settings),
+        phase=call.phase,
+        shard=call.shard,
     )
     if call.dry_run:
         lines = engine.preview(records, job, door)

@@ -39,3 +39,18 @@ def test_a_wedding_with_15_bad_photos_is_delivered_to_a_bucket_with_the_store_in
     body = client.get_object(Bucket=seaweedfs_bucket, Key=key)["Body"].read()
     wedding.check_archive(io.BytesIO(body))
     assert "Uploads" not in client.list_multipart_uploads(Bucket=seaweedfs_bucket)
+
+
+def test_a_wedding_shared_between_three_machines_is_the_same_wedding(tmp_path: Path) -> None:
+    with hostile_source() as source:
+        wedding = Wedding(source, f"file://{tmp_path}/store", f"file://{tmp_path}/out", shards=3)
+        job, log = tmp_path / "job.json", tmp_path / "log"
+        job.write_text(wedding.document())
+        assert wedding.run(str(job), log, "--phase", "plan") == (0, {})
+        for shard in ("2/3", "3/3", "1/3"):
+            assert wedding.run(str(job), log, "--phase", "work", "--shard", shard) == (0, {})
+        code, report = wedding.run(str(job), log, "--phase", "collect")
+        good = next(iter(wedding.expected))
+        assert source.count(f"/photo/{good}") >= 2
+    wedding.check_report(code, report)
+    wedding.check_archive(wedding.target.removeprefix("file://"))

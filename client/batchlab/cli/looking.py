@@ -25,10 +25,11 @@ def status(job: JobArgument, store: StoreOption = "", as_json: JsonOption = Fals
     from batchlab.cli.tables import wrapped
     from batchlab.cli.views import status_as_json, status_text
     from batchlab.records import JobRecords
+    from batchlab.standing import standing
 
     found = look_at(store)
     records = JobRecords(found, choose_job(found, job))
-    current = records.status()
+    current = standing(records, records.status())
     report = records.report(current.generation) if current.ended else None
     now = found.now()
     if as_json:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
+from batchlab_processor import testing
 from batchlab_processor.jobs.zip_export.planned import COPIES_NOT_PROVED
+from batchlab_processor.storage import parts_s3
 from tests.processor.jobs.zip_export.bucket_jobs import PART_BYTES, BucketJob, files, small_parts, watched
 from tests.servers import S3Server
 from tests.sources import photo
@@ -63,6 +66,28 @@ def test_whole_parts_of_photos_on_the_same_server_are_copied_there(strict_s3: St
     assert end.report is not None
     assert end.report.facts["copied_bytes"] == 14 * P
     assert end.report.facts["not_proved"] == COPIES_NOT_PROVED
+
+
+def test_what_was_copied_before_a_kill_is_not_copied_again_and_still_counted(
+    strict_s3: StrictS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        time.sleep(0.1)  # until all notes are in the ledger
+        raise testing.Killed
+
+    put(strict_s3, crc32=True)
+    export = job(strict_s3.server.environment())
+    with monkeypatch.context() as patch, watched(strict_s3) as requests:
+        patch.setattr(parts_s3.S3Parts, "complete", killed)
+        with pytest.raises(testing.Killed):
+            export.run()
+    assert len(copies(requests)) == 14
+    with watched(strict_s3) as requests:
+        end = export.run()
+    assert copies(requests) == []
+    assert end.report is not None
+    assert end.report.facts["copied_bytes"] == 14 * P
+    assert files(strict_s3.objects["bucket", export.key()].data) == photos()
 
 
 def test_r2_which_tells_no_checksums_is_asked_for_no_copies_of_photos(strict_r2: StrictS3) -> None:

@@ -126,8 +126,9 @@ def test_a_source_that_tells_no_version_is_never_mixed_however_its_parts_arrive(
     assert gallery.listed() == gallery.streamed() == {"b.dat": OTHER}
 
 
+@pytest.mark.parametrize("killed_again", [False, True], ids=["killed once", "and before the part is anew"])
 def test_a_part_whose_neighbour_was_lost_is_made_anew_with_the_version_that_was_taken(
-    galleries: list[Gallery], monkeypatch: pytest.MonkeyPatch
+    galleries: list[Gallery], monkeypatch: pytest.MonkeyPatch, killed_again: bool
 ) -> None:
     """b changed and was taken anew; c, of which a part was sent beside b, vanishes after a kill."""
     other, vanished = photo("other", 10 * P + 900), False
@@ -157,6 +158,18 @@ def test_a_part_whose_neighbour_was_lost_is_made_anew_with_the_version_that_was_
         assert gallery.run(monkeypatch).end is None
     assert killed
     vanished = True
+    if killed_again:
+
+        def refused(parts: Any, number: int, body: memoryview, crc32: int | None = None) -> str:
+            if number in there:
+                raise testing.Killed
+            return send(parts, number, body, crc32)
+
+        [upload] = gallery.unfinished()
+        there = set(parts_memory._uploads[upload].parts)
+        with monkeypatch.context() as patch:
+            patch.setattr(parts_memory.MemoryParts, "send", refused)
+            assert gallery.run(monkeypatch).end is None
     ran = gallery.run(monkeypatch)
     assert ended(ran) == "partial"
     assert ran.end is not None
@@ -168,6 +181,10 @@ def test_a_part_whose_neighbour_was_lost_is_made_anew_with_the_version_that_was_
         "d.dat": photo("d.dat", 3 * P),
     }
     assert gallery.listed() == expected
+    streamed = gallery.streamed()
+    assert {name: content for name, content in streamed.items() if name in sizes} == expected
+    [filler] = set(streamed) - set(sizes) - {"_missing.csv"}
+    assert streamed[filler] == bytes(sizes["c.dat"])
     assert gallery.unfinished() == []
 
 

@@ -58,9 +58,8 @@ def explain(records: JobRecords, address: BatchAddress, *, local: bool) -> Expla
     if local:
         facts = Facts((), None, now, status=status)
     else:
-        submitted = _submitted(records, status.generation)
         try:
-            facts = facts_of_job(asking, submitted or batch_job_of_id(records.id), status)
+            facts = facts_of_job(asking, batch_job_of(records, status.generation), status)
         except NotFound:
             facts = facts_of_queues(asking, [address.queue], address.definition, status)
     return Explanation(facts, find(facts))
@@ -72,11 +71,12 @@ def examine(address: BatchAddress, *, queues: list[str]) -> Explanation:
     return Explanation(facts, find(facts))
 
 
-def _submitted(records: JobRecords, generation: int) -> str:
-    """The id that the dispatcher wrote down last; "" when it has not."""
+def batch_job_of(records: JobRecords, generation: int) -> str:
+    """The id that the dispatcher wrote down last, else the one that the job would have if it came by SubmitJob."""
     claims = [
         found.body
         for name in records.store.names(f"{records.folder}/g{generation}/dispatch-")
         if (found := records.store.read(name)) is not None and "batch_job" in found.body
     ]
-    return str(max(claims, key=lambda claim: claim["at"])["batch_job"]) if claims else ""
+    newest = max(claims, key=lambda claim: claim["at"], default=None)
+    return str(newest["batch_job"]) if newest else batch_job_of_id(records.id)

@@ -34,6 +34,14 @@ class LogLine:
     text: str
 
 
+@dataclass(frozen=True)
+class Submitted:
+    """A job that AWS Batch has."""
+
+    id: str  # ours
+    batch_job: str  # AWS Batch's
+
+
 class BatchJobs:
     """The jobs of one address. Makes no request before the first question."""
 
@@ -42,8 +50,8 @@ class BatchJobs:
         self._settings = settings or Settings()
         self._clients: dict[tuple[str, int], Any] = {}
 
-    def submit(self, document: JobDocument) -> str:
-        """The job exists in the store and in AWS Batch, once, however often it is submitted; returns its Batch id.
+    def submit(self, document: JobDocument) -> Submitted:
+        """The job exists in the store and in AWS Batch, once, however often it is submitted.
 
         Raises DocumentError for what AWS Batch would not take, NotYet when it is busy: then submit again.
         """
@@ -55,10 +63,10 @@ class BatchJobs:
         # one attempt: a lost answer may be a started job, and the dispatcher looks before it asks again
         batch = self._client("batch", 1)
         with asking(f"queue {self._address.queue}"):
-            submitted = Dispatcher(store, batch, place).dispatch(records.id)
-        if submitted is None:
+            batch_job = Dispatcher(store, batch, place).dispatch(records.id)
+        if batch_job is None:
             raise UsageError(f"Job {records.id} has ended. `batchlab retry {records.id}` takes it up again.")
-        return submitted
+        return Submitted(records.id, batch_job)
 
     def describe(self, ids: Iterable[str]) -> list[dict[str, Any]]:
         """What AWS Batch says of these jobs; it forgets a job 7 days after its end, and such a one is left out."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -128,3 +129,41 @@ def test_scale_says_how_it_stands_and_what_it_changed(
     assert (code, "20 of at most 200 vCPUs (before: 0 of 16)" in out) == (0, True)
     code, _, err = run(capsys, "scale", "--name", planted.name, "--desired", "20")
     assert (code, "--desired: 20 is not between 0 and 16" in err) == (2, True)
+
+
+def test_a_document_is_submitted_and_its_log_read(
+    planted: Planted, store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "job.json"
+    path.write_text('{"type": "self-test"}')
+    url = f"batch://{planted.queue}/{planted.definition}?store={store}"
+    code, out, err = run(capsys, "submit", str(path), "--url", url)
+    job = out.strip()
+    assert (code, f"batchlab logs {job} --store {store} --follow" in err) == (0, True)
+    [listed] = planted.clients["batch"].list_jobs(jobQueue=planted.queue, jobStatus="SUCCEEDED")[
+        "jobSummaryList"
+    ]
+    assert listed["jobName"] == f"self-test-{job}-g1-all"
+    planted.answers(
+        "batch.DescribeJobs", lambda parsed: parsed["jobs"][0]["container"].update(logStreamName=planted.name)
+    )
+    events = [{"timestamp": int(time.time() * 1000), "message": "checked\x1b[2J"}]
+    planted.clients["logs"].create_log_group(logGroupName="/aws/batch/job")
+    planted.clients["logs"].create_log_stream(logGroupName="/aws/batch/job", logStreamName=planted.name)
+    planted.clients["logs"].put_log_events(
+        logGroupName="/aws/batch/job", logStreamName=planted.name, logEvents=events
+    )
+    code, out, _ = run(capsys, "logs", job, "--url", url, "--follow")
+    assert (code, out[19:]) == (0, " checked\N{REPLACEMENT CHARACTER}[2J\n")
+
+
+def test_what_lies_on_this_machine_is_not_submitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("BATCHLAB_STORE", raising=False)
+    path = tmp_path / "job.json"
+    path.write_text('{"type": "self-test", "output": "./out"}')
+    assert "Upload it, or: batchlab run" in run(capsys, "submit", str(path))[2]
+    path.write_text('{"type": "self-test"}')
+    code, _, err = run(capsys, "submit", str(path))
+    assert (code, "Jobs on AWS need a store there" in err) == (2, True)

@@ -31,8 +31,10 @@ def test_a_job_submitted_twice_is_one_job_with_its_document_in_the_store(
     jobs: BatchJobs, planted: Planted
 ) -> None:
     wanted = document(resources={"vcpus": 1, "memory_mib": 1024})
-    first = jobs.submit(wanted)
-    assert jobs.submit(wanted) == first
+    submitted = jobs.submit(wanted)
+    assert submitted.id == wanted.id
+    assert jobs.submit(wanted) == submitted
+    first = submitted.batch_job
     assert jobs.one(first)["parameters"] == {"job": f"s3://{planted.name}/store/jobs/{wanted.id}/job.json"}
     records = JobRecords(open_store(f"s3://{planted.name}/store"), wanted.id)
     assert records.document() == wanted

@@ -11,8 +11,8 @@ from batchlab.errors import Denied, ServiceError
 from tests.client.cli.conftest import Command
 
 COMMANDS = [
-    *("demo", "zip", "run", "retry", "status", "items", "list", "cancel", "explain", "doctor", "scale"),
-    *("types", "db"),
+    *("demo", "zip", "run", "retry", "status", "items", "list", "cancel"),
+    *("submit", "logs", "explain", "doctor", "scale", "types", "db"),
 ]
 
 

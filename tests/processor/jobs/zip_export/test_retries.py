@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from batchlab.kinds import ItemError, Kind
 from batchlab_processor import testing
@@ -161,3 +163,38 @@ def test_a_retry_whose_old_archive_was_removed_is_retried_once_more(
     assert state(retry(gallery, monkeypatch)) == "succeeded"
     assert gallery.listed(3) == whole(gallery)
     assert gallery.unfinished() == []
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=15)
+@given(data=st.data())
+def test_a_retry_makes_the_very_archive_that_a_first_run_would_have_made(
+    galleries: list[Gallery], monkeypatch: pytest.MonkeyPatch, data: st.DataObject
+) -> None:
+    lengths = data.draw(
+        st.lists(st.sampled_from([1, 30, 200, P // 2, P, 2 * P + 17, 9 * P, 40 * P]), min_size=2, max_size=16)
+    )
+    sizes = {f"{number:03d}.dat": size for number, size in enumerate(lengths)}
+    bad = set(data.draw(st.lists(st.sampled_from(sorted(sizes)), min_size=1, max_size=len(sizes) - 1)))
+    acts = st.sampled_from(["send", "send, done", "complete", "complete, done"])
+    kills = data.draw(st.lists(st.tuples(acts, st.integers(1, 60)), max_size=3))
+    gallery = bad_until_mended(bad)
+    gallery.limits = {"workers": data.draw(st.sampled_from([1, 2, 5]))}
+    galleries.append(gallery)
+    fill(gallery, sizes)
+    assert state(gallery.run(monkeypatch)) == "partial"
+    mended = set(bad)
+    bad.clear()
+    left = [(act, turn + gallery.acts.get(act, 0)) for act, turn in kills]
+    gallery.killing = lambda act, turn: (act, turn) in left
+    ran = retry(gallery, monkeypatch)
+    while ran.end is None:
+        ran = gallery.run(monkeypatch)
+    assert state(ran) == "succeeded"
+    assert set(gallery.opened) <= mended
+    first = Gallery(sizes)
+    galleries.append(first)
+    assert state(first.run(monkeypatch)) == "succeeded"
+    assert gallery.archive("album.zip", 2) == first.content
+    assert gallery.unfinished() == first.unfinished() == []
+    for each in (gallery, first):
+        each.forget()

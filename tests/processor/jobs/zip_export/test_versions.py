@@ -94,17 +94,8 @@ def test_of_a_photo_that_changed_no_part_of_the_old_version_counts_after_a_kill(
     assert gallery.streamed() == {"b.dat": OTHER}
 
 
-def test_a_source_that_tells_no_version_is_never_mixed_however_its_parts_arrive(
-    galleries: list[Gallery], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It changes at the first kill. The second comes when its header has arrived, and one of its parts has not."""
-    untold(monkeypatch, "validator", "crc32")
-    gallery = Gallery(
-        {"b.dat": 9 * P}, killing=lambda act, turn: (act, turn) == ("send", 5), limits={"workers": 2}
-    )
-    galleries.append(gallery)
-    assert gallery.run(monkeypatch).end is None
-    gallery.put("b.dat", OTHER)
+def killed_between_header_and_bytes(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The part of its header has arrived, and one with its bytes alone has not."""
     send = parts_memory.MemoryParts.send
     headed = threading.Event()
 
@@ -121,6 +112,20 @@ def test_a_source_that_tells_no_version_is_never_mixed_however_its_parts_arrive(
     with monkeypatch.context() as patch:
         patch.setattr(parts_memory.MemoryParts, "send", held_up)
         assert gallery.run(monkeypatch).end is None
+
+
+def test_a_source_that_tells_no_version_is_never_mixed_however_its_parts_arrive(
+    galleries: list[Gallery], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It changes at the first kill. The second comes when its header has arrived, and one of its parts has not."""
+    untold(monkeypatch, "validator", "crc32")
+    gallery = Gallery(
+        {"b.dat": 9 * P}, killing=lambda act, turn: (act, turn) == ("send", 5), limits={"workers": 2}
+    )
+    galleries.append(gallery)
+    assert gallery.run(monkeypatch).end is None
+    gallery.put("b.dat", OTHER)
+    killed_between_header_and_bytes(gallery, monkeypatch)
     ran = gallery.run(monkeypatch)
     assert ended(ran) == "succeeded"
     assert gallery.listed() == gallery.streamed() == {"b.dat": OTHER}
@@ -278,3 +283,55 @@ def test_parts_of_a_photo_that_was_lost_while_they_were_on_their_way_are_made_an
     [filler] = set(streamed) - set(sizes) - {"_missing.csv"}
     assert streamed[filler] == bytes(9 * P)
     assert gallery.listed() == {name: photo(name, size) for name, size in sizes.items() if name != "b.dat"}
+
+
+def test_a_photo_of_which_a_part_is_sent_beside_others_becomes_no_other_photo(
+    galleries: list[Gallery], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    untold(monkeypatch, "crc32")
+    gallery = Gallery({"b.dat": 9 * P, "c.dat": 300 * P}, limits={"workers": 2, "attempts": 3})
+    galleries.append(gallery)
+    killed_between_header_and_bytes(gallery, monkeypatch)
+    gallery.put("b.dat", OTHER)
+    ran = gallery.run(monkeypatch)
+    assert ended(ran) == "partial"
+    assert ran.end is not None
+    assert ran.end.report is not None
+    assert [(failure.key, failure.kind) for failure in ran.end.report.failures] == [("b.dat", "changed")]
+    assert gallery.listed() == {"c.dat": photo("c.dat", 300 * P)}
+
+
+def test_a_photo_that_is_not_what_its_source_promised_is_corrupt(
+    galleries: list[Gallery], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe = MemoryScheme.probe
+
+    def wrong(scheme: MemoryScheme, url: str) -> Probed:
+        return replace(probe(scheme, url), crc32=1) if url.endswith("b.dat") else probe(scheme, url)
+
+    monkeypatch.setattr(MemoryScheme, "probe", wrong)
+    gallery = Gallery({"a.dat": 300 * P, "b.dat": 9 * P})
+    galleries.append(gallery)
+    ran = gallery.run(monkeypatch)
+    assert ran.end is not None
+    assert ran.end.report is not None
+    assert [(failure.key, failure.kind) for failure in ran.end.report.failures] == [("b.dat", "corrupt")]
+    assert set(gallery.listed()) == {"a.dat"}
+
+
+def test_an_upload_that_was_begun_again_is_gone_on_with_after_the_next_kill(
+    galleries: list[Gallery], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [("send", 5), ("send, done", 150)]
+
+    def killing(act: str, turn: int) -> bool:
+        return bool(left) and (act, turn) == left[0] and left.pop(0) is not None
+
+    gallery = Gallery({f"{number:03d}.dat": 3 * P for number in range(60)}, killing=killing)
+    galleries.append(gallery)
+    assert gallery.run(monkeypatch).end is None
+    parts_memory._uploads.pop(gallery.unfinished()[0])
+    assert gallery.run(monkeypatch).end is None
+    assert ended(gallery.run(monkeypatch)) == "succeeded"
+    assert gallery.acts["send"] <= 180 + 3 * 5 + 3 * 5
+    assert gallery.unfinished() == []

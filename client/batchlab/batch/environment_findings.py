@@ -82,8 +82,8 @@ def _size(environment: Environment, container: Container, facts: Facts) -> Itera
             f"Environment {environment.name} may have {most} vCPUs, and the job asks for {container.vcpus}.",
             f"batchlab scale --environment {environment.name} --max-vcpus {max(100, container.vcpus)}",
         )
-    elif most is not None and facts.job is not None and environment.desired_vcpus + container.vcpus > most:
-        ahead = f"; {facts.job.ahead} other jobs wait or run" if facts.job.ahead else ""
+    elif most is not None and _ready(facts) and environment.desired_vcpus + container.vcpus > most:
+        ahead = f"; {facts.job.ahead} other jobs wait or run" if facts.job and facts.job.ahead else ""
         yield Finding(
             Cause.MAX_REACHED,
             Weight.WAITS,
@@ -115,7 +115,7 @@ def _quota(environment: Environment, container: Container, facts: Facts) -> Iter
             Cause.QUOTA, Weight.WAITS, f"{environment.name} could start no machine: {refused}", cure
         )
     elif quota is not None and environment.max_vcpus is not None and quota < environment.max_vcpus:
-        full = facts.job is not None and environment.desired_vcpus + container.vcpus > quota
+        full = _ready(facts) and environment.desired_vcpus + container.vcpus > quota
         if full or facts.job is None:
             yield Finding(
                 Cause.QUOTA,
@@ -183,6 +183,11 @@ def _launching(environment: Environment, facts: Facts) -> Iterator[Finding]:
             "Look at egress on 443 of the security group, the subnets' routes, and the machine's own log "
             "(aws ec2 get-console-output).",
         )
+
+
+def _ready(facts: Facts) -> bool:
+    """Whether a job waits for nothing but a machine."""
+    return facts.job is not None and facts.job.status == "RUNNABLE"
 
 
 def _holds(machine: Machine, container: Container, share: float) -> bool:

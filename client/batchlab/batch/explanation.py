@@ -16,6 +16,7 @@ from batchlab.errors import NotFound
 from batchlab.ids import batch_job_of_id
 from batchlab.records import JobRecords
 from batchlab.settings import Settings
+from batchlab.standing import standing
 
 _BATCH_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}([:#][0-9]+)?\Z")
 
@@ -52,7 +53,7 @@ def explain_batch_job(job_id: str, address: BatchAddress) -> Explanation:
 
 def explain(records: JobRecords, address: BatchAddress, *, local: bool) -> Explanation:
     """Why a job of ours is not running; `local`: its store is on this machine, and AWS has nothing to do with it."""
-    status = records.status()
+    status = standing(records, records.status())
     now: datetime = records.store.now()
     asking = Asking(address.region)
     if local:

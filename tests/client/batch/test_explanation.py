@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from batchlab.document import load_document
 from batchlab.ids import id_from_batch_job
 from batchlab.records import JobRecords, submit_locally
 from batchlab.settings import Settings
+from batchlab.standing import Share, save_progress
+from batchlab.status import Counts, State
 from batchlab.stores import open_store
 from tests.client.batch.conftest import Planted
 
@@ -167,3 +170,15 @@ def test_what_lies_on_this_machine_is_not_submitted(
     path.write_text('{"type": "self-test"}')
     code, _, err = run(capsys, "submit", str(path))
     assert (code, "Jobs on AWS need a store there" in err) == (2, True)
+
+
+def test_a_job_is_stalled_only_when_no_shard_of_it_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = submit_locally(open_store(tmp_path.as_uri()), load_document({"type": "self-test"}))
+    long_ago = datetime(2026, 1, 1, tzinfo=UTC)
+    running = records.status().model_copy(update={"state": State.RUNNING, "last_progress_at": long_ago})
+    records.save_status(running)
+    assert "1. stalled (blocks)" in run(capsys, "explain", "latest", "--store", tmp_path.as_uri())[1]
+    save_progress(records, 1, Share(1, "work", Counts(total=2, done=1), datetime.now(UTC)))
+    assert "stalled" not in run(capsys, "explain", "latest", "--store", tmp_path.as_uri())[1]

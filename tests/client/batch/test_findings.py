@@ -244,6 +244,12 @@ def test_a_quota_below_the_maximum_is_a_note_for_the_doctor_and_nothing_for_a_jo
     ]
 
 
+def test_a_job_that_waits_for_another_does_not_wait_for_machines() -> None:
+    full = with_environment(desired_vcpus=100, registered=50)
+    waiting = replace(JOB, status="PENDING", dependencies=(("b-0", "RUNNING"),))
+    assert [each.cause for each in find(replace(full, job=waiting))] == [Cause.DEPENDENCY_WAITING]
+
+
 def test_what_aws_batch_says_is_not_said_twice() -> None:
     facts = replace(
         with_container(memory_mib=9_000),

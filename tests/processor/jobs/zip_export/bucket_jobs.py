@@ -17,6 +17,7 @@ from batchlab.authority import Authority
 from batchlab.document import JobDocument
 from batchlab.records import JobRecords, submit_locally
 from batchlab.settings import Settings
+from batchlab.shards import Phase, Shard
 from batchlab.stores.memory import MemoryStore
 from batchlab_processor import engine
 from batchlab_processor.jobs.zip_export import ZipExport, layout
@@ -27,6 +28,7 @@ from batchlab_processor.testing import FastClock
 from tests.strict_s3 import Reply, Request, StrictS3
 
 PART_BYTES = 64 * 1024
+WHOLE = Shard(1, 1)
 
 
 @dataclass
@@ -39,22 +41,27 @@ class BucketJob:
     sources: Sequence[str] = ()
     params: dict[str, Any] = field(default_factory=dict)
     limits: dict[str, Any] = field(default_factory=dict)
+    shards: int = 1
     records: JobRecords = field(init=False)
 
     def __post_init__(self) -> None:
         document = {
             "type": "zip-export",
             "params": {
-                "items": [{"url": url, "id": name, "name": name} for name, url in self.urls.items()],
+                "items": [
+                    {"url": url, "id": name, "name": name, "takenAt": "2026-06-06T14:30:00Z"}
+                    for name, url in self.urls.items()
+                ],
                 **self.params,
             },
             "output": self.output,
+            "shards": self.shards,
             "limits": {"workers": 3, **self.limits},
         }
         self.records = submit_locally(MemoryStore(), JobDocument.model_validate(document))
 
-    def run(self) -> engine.End:
-        """Runs the job, or goes on with it; raises ServiceError when it can be started again."""
+    def run(self, phase: Phase = "all", shard: Shard = WHOLE) -> engine.End:
+        """Runs the job or a phase of it, or goes on with it; raises ServiceError when it can be started again."""
         authority = Authority.granted(
             sources=self.sources,
             outputs=[self.output],
@@ -64,7 +71,13 @@ class BucketJob:
         )
         storage = open_storage(Settings.from_environment(dict(self.environment)), authority)
         door = engine.Door(
-            storage=storage, authority=authority, clock=FastClock(), keep_seconds=0.01, waiting=None
+            storage=storage,
+            authority=authority,
+            clock=FastClock(),
+            keep_seconds=0.01,
+            waiting=None,
+            phase=phase,
+            shard=shard,
         )
         with patch.dict(os.environ, self.environment):  # boto3 looks there
             return engine.run(self.records, ZipExport(), door)

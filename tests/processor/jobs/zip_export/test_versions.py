@@ -335,3 +335,38 @@ def test_an_upload_that_was_begun_again_is_gone_on_with_after_the_next_kill(
     assert ended(gallery.run(monkeypatch)) == "succeeded"
     assert gallery.acts["send"] <= 180 + 3 * 5 + 3 * 5
     assert gallery.unfinished() == []
+
+
+def test_a_part_is_not_made_anew_with_bytes_of_another_version_that_nothing_tells_apart(
+    galleries: list[Gallery], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """c vanishes after a part of it was sent beside b, which is another photo by then."""
+    untold(monkeypatch, "validator", "crc32")
+    vanished = False
+    sizes = {"a.dat": 400 * P, "b.dat": 10 * P + 900, "c.dat": 9 * P, "d.dat": 3 * P}
+    gallery = Gallery(
+        sizes,
+        failing=lambda name, turn: fails(Kind.MISSING) if name == "c.dat" and vanished else None,
+        limits={"workers": 1},
+    )
+    galleries.append(gallery)
+    send = parts_memory.MemoryParts.send
+
+    def watched(parts: Any, number: int, body: memoryview, crc32: int | None = None) -> str:
+        if number == 422:  # the last whole part of c, sent beside d's header
+            time.sleep(0.3)  # until the part of b and c is in the ledger
+            raise testing.Killed
+        return send(parts, number, body, crc32)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parts_memory.MemoryParts, "send", watched)
+        assert gallery.run(monkeypatch).end is None
+    vanished = True
+    gallery.put("b.dat", photo("other", sizes["b.dat"]))
+    ran = gallery.run(monkeypatch)
+    assert ended(ran) == "partial"
+    assert ran.end is not None
+    assert ran.end.report is not None
+    assert {failure.key for failure in ran.end.report.failures} == {"b.dat", "c.dat"}
+    assert gallery.listed() == {name: photo(name, sizes[name]) for name in ("a.dat", "d.dat")}
+    assert gallery.unfinished() == []

@@ -81,6 +81,12 @@ def test_all_rows_are_told_by_arrays_and_by_copy_alike(
         assert marathon.rows() == {update.reference: (update.key, 1) for update in told}
 
 
+def versions(sheets_of: Sheets) -> dict[str, tuple[int, int]]:
+    """Which file each sheet is and when it was written; not when it was read."""
+    found = {name: (sheets_of.directory / name).stat() for name in sheets_of.made()}
+    return {name: (at.st_ino, at.st_mtime_ns) for name, at in found.items()}
+
+
 def test_a_job_of_many_sheets_uses_two_connections(marathon: Marathon, sheets_of: Sheets) -> None:
     marathon.add("0", 8)
     keys = [f"0/{number:02}.jpg" for number in range(1, 9)]
@@ -111,10 +117,10 @@ def test_a_database_that_cannot_be_told_leaves_the_sheets_made_and_the_updates_p
     assert records is not None
     assert {each.reference for each in read_pending(records.store, records.id, 1)} == {"1001", "1002"}
 
-    before = {name: (sheets_of.directory / name).stat() for name in sheets_of.made()}
+    before = versions(sheets_of)
     marathon.execute("ALTER TABLE participants RENAME COLUMN pages TO contact_sheet_pages")
     assert sheets_of.retry().state == "succeeded", "a retry tells the rows, too, and makes no sheet again"
-    assert {name: (sheets_of.directory / name).stat() for name in sheets_of.made()} == before
+    assert versions(sheets_of) == before
     assert marathon.rows()["1001"] == ("spring/1001/contact-sheet.jpg", 1)
 
 
@@ -187,12 +193,12 @@ def test_a_kill_before_the_rows_are_told_loses_no_update(
         patched.setattr("batchlab_processor.jobs.contact_sheets.tell", killed)
         with pytest.raises(Killed):
             sheets_of(**params(marathon))
-    before = {name: (sheets_of.directory / name).stat() for name in sheets_of.made()}
+    before = versions(sheets_of)
     assert len(before) == 3
     report = sheets_of.run()
     assert report.state == "succeeded"
     assert report.facts["database_updates"] == {"succeeded": 3, "failed": 0}
-    assert {name: (sheets_of.directory / name).stat() for name in sheets_of.made()} == before
+    assert versions(sheets_of) == before
     assert None not in {key for key, _ in marathon.rows().values()}
 
 
@@ -201,11 +207,11 @@ def test_a_sheet_whose_run_was_killed_right_after_its_upload_is_not_uploaded_aga
 ) -> None:
     marathon.add("1001", 8)
     sheets_of(**params(marathon))
-    before = {name: (sheets_of.directory / name).stat() for name in sheets_of.made()}
+    before = versions(sheets_of)
     marathon.execute("UPDATE participants SET contact_sheet_key = NULL")
     report = sheets_of(**params(marathon))  # another job, which knows nothing of the first one's ledger
     assert report.facts["generation"]["unchanged"] == 1
-    assert {name: (sheets_of.directory / name).stat() for name in sheets_of.made()} == before
+    assert versions(sheets_of) == before
     assert marathon.rows() == {"1001": ("spring/1001/contact-sheet.jpg", 1)}
 
 

@@ -1,6 +1,6 @@
 # One image for every job type. deploy.sh builds it; by hand:
 #   docker build --platform linux/amd64 -t batchlab .
-#   docker run --rm --read-only --tmpfs /tmp batchlab            (runs the self-test)
+#   docker run --rm --read-only batchlab                         (runs the self-test)
 #
 # PYTHON_IMAGE    a Debian with Python 3.11 or newer, venv and pip
 # EXTRA_PACKAGES  your own job types, as pip writes them: "my-jobs==1.2" or "git+https://..."
@@ -55,7 +55,9 @@ LABEL org.opencontainers.image.title="batchlab" \
       org.opencontainers.image.description="Runs a batch of items to the end and can prove what happened to each" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.revision="${REVISION}"
-# The root file system may be read-only; only /tmp is written
+# The root file system may be read-only; only /tmp is written. As a volume it keeps its mode 1777 wherever the image runs:
+# Amazon ECS gives other mounts to root with 0755 (its Developer Guide, "Bind mounts")
+VOLUME /tmp
 ENV PATH=/opt/project/bin:/opt/batchlab/bin:$PATH HOME=/tmp PYTHONUTF8=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /tmp
 USER 10001:10001

@@ -4,6 +4,7 @@ with seaweedfs() as server:                 a real S3 server (SigV4, presigned U
     with server.bucket() as bucket: ...     a bucket of its own for each test
 with moto_s3() as server: ...               the same face; in this process, forgiving, quick
 with fake_gcs() as server: ...              Google Cloud Storage
+with moto_server() as url: ...              all of AWS, forgiving, in a process of its own
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,9 +83,9 @@ class S3Server:
         )
 
     @contextmanager
-    def bucket(self) -> Iterator[str]:
+    def bucket(self, name: str = "") -> Iterator[str]:
         """The name of a new, empty bucket; afterwards it is gone with all in it."""
-        name = f"test-{secrets.token_hex(6)}"
+        name = name or f"test-{secrets.token_hex(6)}"
         client = self.client()
         try:
             client.create_bucket(Bucket=name)
@@ -202,6 +203,23 @@ def moto_s3() -> Iterator[S3Server]:
         server.stop()
 
 
+@contextmanager
+def moto_server(environment: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The URL of moto's simulation of AWS, for AWS_ENDPOINT_URL; `environment` are settings of moto."""
+    binary = _beside_python("moto_server")
+
+    def command(directory: Path) -> tuple[list[str], str]:
+        [port] = free_ports(1)
+        return [binary, "-H", "127.0.0.1", "-p", str(port)], f"http://127.0.0.1:{port}"
+
+    def ready(url: str) -> bool:
+        with urllib.request.urlopen(f"{url}/moto-api/data.json", timeout=10) as answer:
+            return bool(answer.status == 200)
+
+    with _running(command, ready, environment) as url:
+        yield url
+
+
 def free_ports(count: int) -> list[int]:
     """Ports of 127.0.0.1 that were free a moment ago, all different."""
     sockets = [socket.socket() for _ in range(count)]
@@ -214,8 +232,11 @@ def free_ports(count: int) -> list[int]:
             each.close()
 
 
-def bound_process(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+def bound_process(
+    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """A started process that ends with this one. Its output goes to `log`; its home is the log's directory."""
+    folder = str(log.parent)
     with log.open("wb") as output:
         return subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _BOUND, str(os.getpid()), *command],
@@ -223,18 +244,22 @@ def bound_process(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=output,
             cwd=log.parent,
-            env={"HOME": str(log.parent), "TMPDIR": str(log.parent), "PATH": os.environ.get("PATH", "")},
+            env={"HOME": folder, "TMPDIR": folder, "PATH": os.environ.get("PATH", ""), **(environment or {})},
         )
 
 
 @contextmanager
-def _running(command: Callable[[Path], tuple[list[str], str]], ready: Callable[[str], bool]) -> Iterator[str]:
+def _running(
+    command: Callable[[Path], tuple[list[str], str]],
+    ready: Callable[[str], bool],
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[str]:
     """The URL of the server that `command(directory)` starts, when `ready(url)`; killed afterwards."""
     for attempt in range(STARTS):
         directory = Path(tempfile.mkdtemp(prefix="batchlab-server-"))
         log = directory / "log"
         arguments, url = command(directory)
-        process = bound_process(arguments, log)
+        process = bound_process(arguments, log, environment)
         try:
             if _answers(process, url, ready):
                 yield url

@@ -1,6 +1,7 @@
 """Synthesizes the stacks of several settings in one process, for tests/infra/conftest.py: CDK takes seconds to start.
 
-python -m tests.infra.synth DIRECTORY      DIRECTORY/<variant>/<stack>.template.json, and full/validation-report.json
+python -m tests.infra.synth DIRECTORY         DIRECTORY/<variant>/<stack>.template.json, and full/validation-report.json
+python -m tests.infra.synth DIRECTORY JSON    DIRECTORY/asked/<stack>.template.json of these settings alone
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-def main(directory: Path) -> None:
+def main(directory: Path, variants: dict[str, dict[str, Any]]) -> None:
     use_own_node()
     from aws_cdk import App, Validations
     from cdk_nag import AwsSolutionsChecks
@@ -57,7 +58,7 @@ def main(directory: Path) -> None:
     package = directory / "package"
     package.mkdir(parents=True)
     (package / "handlers.py").write_text("")
-    for name, settings in VARIANTS.items():
+    for name, settings in variants.items():
         app = App(outdir=str(directory / name), context=context)
         add_stacks(app, read(settings, {}), str(package) if "image" in settings else None)
         if name == "full":
@@ -70,4 +71,4 @@ def main(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), {"asked": json.loads(sys.argv[2])} if len(sys.argv) > 2 else VARIANTS)

@@ -2,92 +2,28 @@
 
 from __future__ import annotations
 
-import io
 import json
 import time
-import urllib.request
-import zipfile
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from batchlab_infra.names import COMPUTE_OUTPUTS
 from tests import servers
-from tests.infra.adapter import adapted
+from tests.infra.account import Account
 
 pytestmark = pytest.mark.stack
 NAME = "batchlab"
 
 
-class Account:
-    """A simulated account with both stacks in it."""
-
-    def __init__(self, endpoint_url: str) -> None:
-        self._endpoint_url = endpoint_url
-        self._open = ExitStack()
-
-    def client(self, service: str) -> Any:
-        client = boto3.client(
-            service,  # type: ignore[call-overload]
-            endpoint_url=self._endpoint_url,
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",
-            region_name="us-east-1",
-        )
-        self._open.callback(client.close)
-        return client
-
-    def tell(self, **config: Any) -> None:
-        """Sets how moto simulates."""
-        request = urllib.request.Request(f"{self._endpoint_url}/moto-api/config", json.dumps(config).encode())
-        urllib.request.urlopen(request, timeout=10).close()
-
-    def close(self) -> None:
-        self._open.close()
-
-    def deploy(self, path: Path) -> None:
-        template = json.loads(path.read_text())
-        archive = io.BytesIO()
-        with zipfile.ZipFile(archive, "w") as written:
-            written.writestr("handlers.py", "")
-        for function in template["Resources"].values():
-            if function["Type"] == "AWS::Lambda::Function":
-                code = function["Properties"]["Code"]
-                key = code["S3Key"]
-                self.client("s3").put_object(Bucket=ASSETS, Key=key, Body=archive.getvalue())
-        self.client("cloudformation").create_stack(
-            StackName=path.name.split(".")[0],
-            TemplateBody=json.dumps(adapted(template)),
-            Capabilities=["CAPABILITY_NAMED_IAM"],
-        )
-
-    def outputs(self, stack: str) -> dict[str, str]:
-        [found] = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
-        assert found["StackStatus"] == "CREATE_COMPLETE"
-        return {each["OutputKey"]: each["OutputValue"] for each in found["Outputs"]}
-
-
-ASSETS = "cdk-hnb659fds-assets-123456789012-us-east-1"
-
-
 @pytest.fixture(scope="module")
 def account(synthesized: Path) -> Iterator[Account]:
     with servers.moto_s3() as server:
-        told = json.dumps({"batch": {"use_docker": False}, "lambda": {"use_docker": False}}).encode()
-        urllib.request.urlopen(
-            urllib.request.Request(f"{server.endpoint_url}/moto-api/config", told), timeout=10
-        )
         account = Account(server.endpoint_url)
-        account.client("ssm").put_parameter(
-            Name="/cdk-bootstrap/hnb659fds/version", Value="30", Type="String"
-        )
-        account.client("s3").create_bucket(Bucket=ASSETS)
-        for path in sorted((synthesized / "full").glob("*.template.json")):
-            account.deploy(path)
+        account.tell(batch={"use_docker": False}, **{"lambda": {"use_docker": False}})
+        account.deploy(synthesized / "full")
         yield account
         account.tell(batch={"use_docker": False})
         account.close()

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from batchlab.authority import Authority
 from batchlab.document import JobDocument, load_document
-from batchlab.errors import DocumentError, NotFound, ServiceError
+from batchlab.errors import DocumentError, NotFound, ServiceError, UsageError
 from batchlab.ids import id_from_batch_job, id_from_bits, is_id, new_id
 from batchlab.kinds import ItemError, Kind
 from batchlab.problems import problems_of
@@ -99,11 +99,12 @@ def run(call: Call) -> int:
 def accept(call: Call, store: Store) -> tuple[JobRecords, Authority]:
     """The job that the argument means, in the store, and what it may touch.
 
-    A document in the store's own jobs/ is run; any other is validated like a submission and copied there.
+    A document in the store's own jobs/ is run; any other is validated like a submission and copied there, and
+    the later starts of an AWS Batch job run the copy: by then its URL may have expired or hold something else.
     Raises DocumentError for a document that is not valid, or whose output or type is not allowed.
     """
     job, settings = call.job, call.settings
-    known = _id_in_store(job, store)
+    known = _id_in_store(job, store) or _id_of_earlier_start(settings, store)
     if known:
         records = JobRecords(store, known)
         document = records.document()
@@ -133,6 +134,14 @@ def _id_in_store(job: str, store: Store) -> str | None:
     return name
 
 
+def _id_of_earlier_start(settings: Settings, store: Store) -> str | None:
+    """The id under which an earlier start of this AWS Batch job copied a document that brought none."""
+    if settings.batch_attempt < 2:
+        return None
+    name = _id_of_batch_job(settings)
+    return name if store.read(f"jobs/{name}/job.json") else None
+
+
 def _grant(records: JobRecords, store: Store) -> Authority | None:
     """What the command line's user allowed; honoured only in a store on this machine."""
     return records.grant() if store.url.startswith("file://") else None
@@ -149,8 +158,17 @@ def _read(call: Call) -> JobDocument:
 def _fresh_id(call: Call) -> str:
     """One id for all attempts of a Batch job, and for all children of one parent process."""
     if call.settings.in_batch:
-        return id_from_batch_job(call.settings.batch_job_id)
+        return _id_of_batch_job(call.settings)
     return id_from_bits(call.job_bits) if call.job_bits else new_id()
+
+
+def _id_of_batch_job(settings: Settings) -> str:
+    try:
+        return id_from_batch_job(settings.batch_job_id)
+    except ValueError:
+        raise UsageError(
+            f"AWS_BATCH_JOB_ID: {settings.batch_job_id!r} is none. AWS Batch sets it; elsewhere leave it out."
+        ) from None
 
 
 def _fetch(job: str, settings: Settings) -> bytes:

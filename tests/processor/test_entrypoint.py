@@ -9,12 +9,34 @@ from types import SimpleNamespace
 import pytest
 from pydantic import BaseModel, ConfigDict
 
-from batchlab.errors import DocumentError
+from batchlab.errors import DocumentError, NotFound, UsageError
+from batchlab.ids import id_from_batch_job
+from batchlab.kinds import ItemError, Kind
 from batchlab.reading import LARGEST_BYTES
+from batchlab.records import JobRecords
 from batchlab.settings import Settings
 from batchlab.stores import open_store
 from batchlab.stores.memory import MemoryStore
+from batchlab_processor import registry
 from batchlab_processor.entrypoint import Call, accept, run
+from tests.processor.shouting import Shout, Word
+
+BATCH_JOB = "9e4f0b9a-7a7c-4d3b-8a55-0c8f1d1f2a3b"
+SHOUT = '{"type": "shout", "params": {"count": 3}}'
+
+
+@pytest.fixture
+def shouting(monkeypatch: pytest.MonkeyPatch) -> Shout:
+    """The job type `shout`, as if it were installed."""
+    shout = Shout()
+    monkeypatch.setattr(registry, "names", lambda: ("self-test", "shout"))
+    monkeypatch.setattr(registry, "job_type", lambda name: shout)
+    return shout
+
+
+def in_batch(store: str, attempt: int = 1, batch_job_id: str = BATCH_JOB) -> Settings:
+    """What a container of AWS Batch is told."""
+    return Settings(store=store, job_types=("shout",), batch_job_id=batch_job_id, batch_attempt=attempt)
 
 
 def test_a_document_of_any_length_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
@@ -53,3 +75,74 @@ def test_params_that_the_installed_type_does_not_accept_are_said_field_by_field(
     with pytest.raises(DocumentError) as refused:
         run(Call(job=f"{settings.store}/jobs/{job_id}", settings=settings, quiet=True))
     assert any("netwrok" in line and "Did you mean network?" in line for line in refused.value.problems)
+
+
+def test_each_start_of_a_batch_job_runs_the_one_job_whose_id_batch_made(
+    tmp_path: Path, shouting: Shout
+) -> None:
+    store = f"file://{tmp_path}/store"
+    path = tmp_path / "job.json"
+    path.write_text(SHOUT)
+    job_id = id_from_batch_job(BATCH_JOB)
+    for index in ("", ":1"):  # children of an array are one job
+        settings = in_batch(store, batch_job_id=BATCH_JOB + index)
+        assert accept(Call(job=str(path), settings=settings), open_store(store))[0].id == job_id
+    path.unlink()  # as a presigned URL expires
+    assert run(Call(job=str(path), settings=in_batch(store, attempt=2), quiet=True)) == 0
+    assert shouting.worked == {"w0": 1, "w1": 1, "w2": 1}
+
+
+def test_the_first_start_of_a_batch_job_reads_its_document_and_fails_without_it(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="cannot be read"):
+        run(Call(job=f"{tmp_path}/none.json", settings=in_batch(f"file://{tmp_path}/store")))
+
+
+def test_what_is_partial_is_a_success_to_aws_batch_alone(tmp_path: Path, shouting: Shout) -> None:
+    def lose_one(item: Word, ctx: object) -> None:
+        if item.text == "w1":
+            raise ItemError(Kind.MISSING, "it is not there")
+
+    shouting.plant = lose_one
+    in_a_terminal = Settings(store=f"file://{tmp_path}/here", job_types=("shout",))
+    assert run(Call(job=SHOUT, settings=in_a_terminal, quiet=True)) == 3
+    settings = in_batch(f"file://{tmp_path}/store")
+    assert run(Call(job=SHOUT, settings=settings, quiet=True)) == 0
+    report = JobRecords(open_store(settings.store), id_from_batch_job(BATCH_JOB)).report(1)
+    assert report is not None and report.state == "partial"
+
+
+def test_a_job_that_failed_fails_in_batch_too(tmp_path: Path, shouting: Shout) -> None:
+    def break_off(ctx: object) -> None:
+        raise ItemError(Kind.MISSING, "it is not there")
+
+    shouting.plant_plan = break_off
+    assert run(Call(job=SHOUT, settings=in_batch(f"file://{tmp_path}/store"), quiet=True)) == 1
+
+
+def test_no_parameters_are_the_self_test_although_it_is_no_type_that_may_be_submitted(tmp_path: Path) -> None:
+    records, _ = accept(Call(job="", settings=in_batch(f"file://{tmp_path}/store")), MemoryStore())
+    assert (records.document().type, records.id) == ("self-test", id_from_batch_job(BATCH_JOB))
+
+
+def test_a_job_of_the_store_is_run_where_it_is(tmp_path: Path, shouting: Shout) -> None:
+    settings = in_batch(f"file://{tmp_path}/store")
+    store = open_store(settings.store)
+    accept(Call(job=SHOUT, settings=settings), store)
+    [job_id] = {name.split("/")[1] for name in store.names("jobs/")}
+    there = f"{settings.store}/jobs/{job_id}"
+    for url in (there, f"{there}/", f"{there}/job.json"):
+        assert accept(Call(job=url, settings=settings), store)[0].id == job_id
+
+
+def test_another_document_under_an_id_that_exists_is_refused(tmp_path: Path, shouting: Shout) -> None:
+    settings = in_batch(f"file://{tmp_path}/store")
+    store = open_store(settings.store)
+    accept(Call(job=SHOUT, settings=settings), store)
+    with pytest.raises(DocumentError, match="exists with another content"):
+        accept(Call(job=SHOUT.replace("3", "4"), settings=settings), store)
+
+
+def test_an_id_that_aws_batch_never_gave_is_said(tmp_path: Path, shouting: Shout) -> None:
+    settings = in_batch(f"file://{tmp_path}/store", batch_job_id="test")
+    with pytest.raises(UsageError, match="AWS_BATCH_JOB_ID: 'test' is none"):
+        accept(Call(job=SHOUT, settings=settings), MemoryStore())

@@ -30,11 +30,14 @@ class Account:
 
     def __init__(self, region: str) -> None:
         self.region = region
+        self._clients: dict[str, Any] = {}
 
     def client(self, service: str) -> Any:
         """A boto3 client for `service` in the deployment's region."""
-        with self.asking(service):
-            return service_client(service, self.region)
+        if service not in self._clients:
+            with self.asking(service):
+                self._clients[service] = service_client(service, self.region)
+        return self._clients[service]
 
     @cached_property
     def id(self) -> str:

@@ -15,21 +15,20 @@ PATIENCE_SECONDS = 25 * 60.0
 _LOG_LINES = 30
 
 
-def smoke(account: Account, stack: Stack, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+def smoke(
+    account: Account, stack: Stack, definition: str, *, patience_seconds: float = PATIENCE_SECONDS
+) -> None:
     """A self-test has run on this state of the stack; one that has already is not repeated.
 
     Raises ServiceError when it failed, with its log, and WaitTimeout when it does not start.
     """
-    batch, outputs = account.client("batch"), stack.outputs
-    queue = outputs["JobQueueArn"]
+    batch, queue = account.client("batch"), stack.outputs["JobQueueArn"]
     name = _name(stack)
     with account.asking("smoke job"):
         there = batch.list_jobs(jobQueue=queue, filters=[{"name": "JOB_NAME", "values": [name]}])
         jobs = [job["jobId"] for job in there["jobSummaryList"] if job["status"] != "FAILED"]
         if not jobs:
-            submitted = batch.submit_job(
-                jobName=name, jobQueue=queue, jobDefinition=outputs["JobDefinitionArn"]
-            )
+            submitted = batch.submit_job(jobName=name, jobQueue=queue, jobDefinition=definition)
             jobs = [submitted["jobId"]]
     say(f"smoke job: {jobs[0]}")
     job = _wait(account, batch, jobs[0], patience_seconds)

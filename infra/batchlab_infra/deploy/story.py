@@ -135,11 +135,9 @@ class Deployment:
         user = stack.outputs.get("WorkerUserName", "")
         if user:
             found |= worker.key(self.account, user, rotate=self.options.rotate_worker_key)
+        worker.show(found)  # before the job, which may take minutes: a key that was made is not shown again
         self._step("smoke job")
-        try:
-            smoke(self.account, stack)
-        finally:  # a key that was just made is shown, whatever became of the job
-            worker.show(found)
+        smoke(self.account, stack, self.names.job_definition)
         self._close(stack)
 
     def _store_secrets(self) -> tuple[str, ...]:
@@ -193,6 +191,5 @@ Operations: docs/operations.md. Back to an earlier image: ./deploy.sh --rollback
 
 
 def _digest(stack: Stack | None) -> str:
-    """Of the image that the stack runs; "" when there is none."""
-    image = stack.outputs.get("Image", "") if stack else ""
-    return image.rpartition("@")[2] if "@sha256:" in image else ""
+    """The image that the stack runs, as the setting `image` says it; "" when there is none."""
+    return stack.outputs.get("Image", "") if stack else ""

@@ -117,9 +117,11 @@ def test_repeated_ids_and_bad_urls_are_told_together() -> None:
         {"items": [A], "compress": True},
         {"items": [A], "compress": "always"},
         {"items": [A], "dates": "exif"},
-        {"items": [A], "sink": "planned"},
+        {"items": [A], "sink": "other"},
+        {"items": [A], "sink": "streaming", "max_archive_bytes": "2 MiB"},
         {"items": [A], "password": "s3cr3t"},
-        {"items": [A], "reuse": True},
+        {"items": [A], "reuse": "yes"},
+        {"items": [A], "reuse": True, "compress": "text"},
         {"items": [A], "max_archive_bytes": 5},
     ],
 )

@@ -14,11 +14,11 @@ from batchlab.redact import shown
 from batchlab.report import Artifact
 from batchlab_processor.job import Context
 from batchlab_processor.jobs.zip_export.archive import CONTENT_TYPE
-from batchlab_processor.jobs.zip_export.building import layout_of, options_for, target
 from batchlab_processor.jobs.zip_export.directory import Found, read_directory
 from batchlab_processor.jobs.zip_export.layout import SMALLEST_PART_BYTES, Shape
 from batchlab_processor.jobs.zip_export.missing import MISSING_BYTES
 from batchlab_processor.jobs.zip_export.photo import Delivered, Photo
+from batchlab_processor.jobs.zip_export.volume import layout_of, options_for, target
 from batchlab_processor.jobs.zip_export.volumes import split
 from batchlab_processor.storage.base import WriteOptions
 from batchlab_processor.storage.parts import Parts

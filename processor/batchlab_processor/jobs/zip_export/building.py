@@ -2,18 +2,12 @@
 
 jobs/<id>/g<n>/lost/<round>-<volume>-<member>.json   a photo that is lost, written before its filler is sent: lost
                                                      once, lost for this generation, whoever works on it
-ledger notes "archive"   {part, etag, ...}   the server has this part, and the CRC-32s of what is in it
-                         {reset, ...}        the source of this member has another version: what was sent of it
-                                             before does not count
-                         {upload}            the server had forgotten the upload; this one took its place
-                         all with {round, volume}
 """
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -21,49 +15,18 @@ from batchlab.errors import ServiceError
 from batchlab.kinds import ItemError, Kind
 from batchlab.outcome import Failed, Skipped
 from batchlab.store import AlreadyExists
-from batchlab_processor.job import Context, Entry, JobFailed
-from batchlab_processor.jobs.zip_export import delivery
-from batchlab_processor.jobs.zip_export.archive import CONTENT_TYPE
+from batchlab_processor.job import Context, Entry
 from batchlab_processor.jobs.zip_export.assembly import Assembly, Origin, Ready
 from batchlab_processor.jobs.zip_export.buffers import LOOK_SECONDS, Buffers
-from batchlab_processor.jobs.zip_export.copying import on_the_same_server, plan_copies
+from batchlab_processor.jobs.zip_export.copying import plan_copies
 from batchlab_processor.jobs.zip_export.fetching import fetch, fill
-from batchlab_processor.jobs.zip_export.layout import Layout, Shape
+from batchlab_processor.jobs.zip_export.notes import NOTE, part_note, reset_note, restore
 from batchlab_processor.jobs.zip_export.photo import Member, Photo
 from batchlab_processor.jobs.zip_export.receive import changed, look_again
-from batchlab_processor.storage.base import WriteOptions, Written
-from batchlab_processor.storage.parts import CannotCopy, Parts
+from batchlab_processor.jobs.zip_export.volume import Volume, layout_of, options_for, target, trouble
+from batchlab_processor.storage.parts import CannotCopy
 
-NOTE = "archive"
 _ANEW = (Kind.CHANGED, Kind.CORRUPT)  # after these nothing of an earlier attempt counts
-_PASSING = (
-    Kind.NETWORK,
-    Kind.TIMEOUT,
-    Kind.API_ERROR,
-    Kind.RATE_LIMIT,
-    Kind.EXPIRED_CREDENTIALS,
-    Kind.MISSING,
-)
-
-
-@dataclass
-class Volume:
-    """One archive of the job; most jobs have one."""
-
-    number: int  # from 0
-    name: str
-    url: str
-    keys: list[str]
-    photos: list[Photo]
-    options: WriteOptions
-    parts: Parts
-    assembly: Assembly
-    shared: bool  # at a place where other jobs of the same photos deliver, too
-    completed: Written | None = None  # an earlier run made it visible
-
-    @property
-    def layout(self) -> Layout:
-        return self.assembly.layout
 
 
 class Building:
@@ -102,7 +65,7 @@ class Building:
             return None
         volume, member = self.places[key]
         there = volume.completed is not None or volume.assembly.crcs[member] is not None
-        return _member(volume, member) if there else None
+        return volume.member(member) if there else None
 
     def work(self, key: str, ctx: Context) -> Member:
         """Fetches what is not sent of a photo. Raises ItemError; JobFailed or ServiceError when the target is gone."""
@@ -126,7 +89,7 @@ class Building:
             found = known if crc32 is None else crc32
             assert found is not None  # only pieces of a photo with a known CRC-32 are copied without one
             assembly.finish(member, found)
-        return _member(volume, member)
+        return volume.member(member)
 
     def photo(self, volume: Volume, member: int) -> Photo:
         """The version of it that is in the archive, or is to be."""
@@ -163,15 +126,7 @@ class Building:
 
     def note(self, volume: Volume, ready: Ready, etag: str, *, copied: bool = False) -> None:
         """Keeps what a part is, so that a later run knows it. `copied`: by the server."""
-        body = {
-            "part": ready.part,
-            "etag": etag,
-            "crcs": list(ready.crcs),
-            "lost": list(ready.lost),
-            "headed": [[member, crc32] for member, crc32 in ready.headed.items()],
-            "copied": copied,
-        }
-        self._note(volume, body, flush=False)
+        self._note(volume, part_note(ready, etag, copied=copied), flush=False)
 
     def _note(self, volume: Volume, body: dict[str, Any], *, flush: bool) -> None:
         self._ctx.note(NOTE, {"round": self._round, "volume": volume.number, **body}, flush=flush)
@@ -326,24 +281,7 @@ class Building:
             if volume.completed is None:
                 self._begin_again(volume)
             return
-        assembly = volume.assembly
-        parts: dict[int, dict[str, Any]] = {}
-        for note in notes:
-            if "part" in note:
-                parts[note["part"]] = note
-            elif "reset" in note:
-                member = note["reset"]
-                for number in assembly.inner(member):
-                    parts.pop(number, None)
-                assembly.known[member] = note["crc32"]
-                now = {"validator": note["validator"], "crc32": note["crc32"]}
-                self._again[volume.keys[member]] = volume.photos[member].model_copy(update=now)
-        for number, note in parts.items():
-            if there.get(number + 1) == note["etag"]:
-                headed: dict[int, int] = dict(note["headed"])
-                assembly.restore(number, note["etag"], note["crcs"], note["lost"], headed)
-                self.copied_bytes += note["copied"] * volume.layout.part_bytes
-        assembly.restored()
+        self.copied_bytes += restore(volume, notes, there, self._again)
 
     def _begin_again(self, volume: Volume) -> None:
         """The server has forgotten the upload, by its lifecycle rules or by somebody's hand."""
@@ -370,57 +308,6 @@ class Building:
     def _reset(self, volume: Volume, member: int, photo: Photo) -> None:
         """Nothing that came of the photo counts any more, in this run or a later one."""
         volume.assembly.forget(member)  # returns when its parts have arrived, and their notes are written
-        body = {"reset": member, "validator": photo.validator, "crc32": photo.crc32}
-        self._note(volume, body, flush=True)
+        self._note(volume, reset_note(member, photo), flush=True)
         volume.assembly.known[member] = photo.crc32
         self._again[volume.keys[member]] = photo
-
-
-def target(ctx: Context, name: str, facts: dict[str, Any]) -> str:
-    """Where a volume is delivered; exports that reuse each other's archives share a folder for each plan."""
-    return ctx.target(name, shared=facts.get("shared"))
-
-
-def layout_of(photos: list[Photo], part_bytes: int | None = None) -> Layout:
-    """Where the photos, whose sizes are known, lie in their archive."""
-    return Layout(
-        [Shape(photo.name, photo.size_bytes or 0, photo.date) for photo in photos], part_bytes=part_bytes
-    )
-
-
-def options_for(ctx: Context, url: str, layout: Layout, photos: list[Photo], volume: int) -> WriteOptions:
-    """How an archive is written: known by its job and its plan."""
-    return WriteOptions(
-        content_type=CONTENT_TYPE,
-        metadata={
-            "batchlab-type": "zip-export",
-            "batchlab-job": str(ctx.document.id),
-            "batchlab-plan": layout.digest(),
-        },
-        overwrite=ctx.overwrite() or delivery.is_ours(ctx, url, volume),
-        crc32=url.startswith("s3://")  # R2 tells no checksums
-        and any(photo.crc32 is None and on_the_same_server(photo, url) for photo in photos),
-        expected_bytes=layout.end + layout.tail_bound(0),
-    )
-
-
-def trouble(error: BaseException) -> BaseException:
-    """What an error of the target means for the job: it fails, or it can be started again when the fault has passed."""
-    if isinstance(error, ItemError):
-        if error.kind in _PASSING:
-            return ServiceError(
-                f"The archive could not be sent: {error.message} Start the job again, and it goes on."
-            )
-        return JobFailed(f"The archive could not be sent: {error.message}")
-    return error
-
-
-def _member(volume: Volume, member: int) -> Member:
-    photo, assembly = volume.photos[member], volume.assembly
-    crc32 = assembly.crcs[member]
-    return Member(
-        name=photo.name,
-        date=photo.date,
-        size_bytes=photo.size_bytes or 0,
-        crc32=assembly.known[member] if crc32 is None else crc32,
-    )

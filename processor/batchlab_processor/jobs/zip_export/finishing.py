@@ -11,9 +11,10 @@ from batchlab_processor.job import Context
 from batchlab_processor.jobs.zip_export import delivery
 from batchlab_processor.jobs.zip_export.assembly import LOST
 from batchlab_processor.jobs.zip_export.beginning import archive_at, lists
-from batchlab_processor.jobs.zip_export.building import Building, Volume, trouble
+from batchlab_processor.jobs.zip_export.building import Building
 from batchlab_processor.jobs.zip_export.fetching import fill, opened
 from batchlab_processor.jobs.zip_export.layout import Shape
+from batchlab_processor.jobs.zip_export.volume import Volume, trouble
 from batchlab_processor.storage.base import Written
 
 MOST_FILLER_PARTS = 4  # behind the last photo

@@ -20,13 +20,14 @@ from batchlab.report import Artifact
 from batchlab.store import AlreadyExists
 from batchlab_processor.job import STARTS_OVER, Context, Entry, StartOver
 from batchlab_processor.jobs.zip_export.beginning import abort, artifact, begin
-from batchlab_processor.jobs.zip_export.building import Building, Volume
+from batchlab_processor.jobs.zip_export.building import Building
 from batchlab_processor.jobs.zip_export.finishing import Lost, finish, gap_bytes, kept_end, make_up
 from batchlab_processor.jobs.zip_export.layout import Shape
 from batchlab_processor.jobs.zip_export.missing import NothingDelivered, missing_csv
 from batchlab_processor.jobs.zip_export.names import MISSING_NAME
 from batchlab_processor.jobs.zip_export.photo import Member, Photo
 from batchlab_processor.jobs.zip_export.tally import Tally
+from batchlab_processor.jobs.zip_export.volume import Volume
 
 MOST_GAPS = 0.05  # of an archive's bytes may be fillers; above that it is made again without the lost photos
 COPIES_NOT_PROVED = "Server-side copies were tried on SeaweedFS and a strict simulator, not on a real bucket."

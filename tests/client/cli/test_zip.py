@@ -104,7 +104,16 @@ def test_a_dry_run_gives_the_document_as_json(batchlab: Command, no_processor: N
 
 
 def test_volumes_come_beside_each_other(batchlab: Command, no_processor: None, photos: Path) -> None:
-    asked = ("zip", "wedding", "--to", "s3://b1c/x/a.zip", "--max-archive-bytes", "4GB", "--dry-run", "--json")
+    asked = (
+        "zip",
+        "wedding",
+        "--to",
+        "s3://b1c/x/a.zip",
+        "--max-archive-bytes",
+        "4GB",
+        "--dry-run",
+        "--json",
+    )
     body = json.loads(batchlab(*asked).out)
     assert body["document"]["params"]["max_archive_bytes"] == "4GB"
     assert body["outputs"] == ["s3://b1c/x"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from aws_cdk import Duration, Fn, Size, Tags
+from aws_cdk import Annotations, Duration, Fn, Size, Tags
 from aws_cdk import aws_batch as batch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
@@ -42,6 +42,8 @@ def make_environments(scope: Construct, settings: StackSettings, network: Networ
     vpc = ec2.Vpc.from_vpc_attributes(
         scope, "Network", vpc_id=network.vpc_id, availability_zones=[Fn.select(0, Fn.get_azs())]
     )
+    # Routes are the foundation's; CDK would ask for their table at each deployment.
+    Annotations.of(scope).acknowledge_warning("@aws-cdk/aws-ec2:noSubnetRouteTableId", "not needed here")
     subnets = [
         ec2.Subnet.from_subnet_id(scope, f"Subnet{index}", subnet_id)
         for index, subnet_id in enumerate(network.subnet_ids, start=1)

@@ -16,8 +16,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 FOLDER = Path(os.environ["STUBS_FOLDER"])
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
@@ -43,6 +41,12 @@ def _kill(call: str, when: str) -> None:
         sys.exit(1)
 
 
+def client(service: str, **more: str) -> Any:
+    import boto3  # half a second that most calls do not need
+
+    return boto3.client(service, **more)  # type: ignore[call-overload]
+
+
 def docker(arguments: list[str]) -> None:
     images = FOLDER / "images"
     images.mkdir(exist_ok=True)
@@ -60,7 +64,7 @@ def docker(arguments: list[str]) -> None:
             host, _, place = tag.partition("/")
             name, _, version = place.rpartition(":")
             manifest = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": {"digest": digest}})
-            ecr = boto3.client("ecr", region_name=host.split(".")[3])
+            ecr = client("ecr", region_name=host.split(".")[3])
             ecr.put_image(repositoryName=name, imageManifest=manifest, imageTag=version)
 
 
@@ -68,7 +72,7 @@ def cdk(arguments: list[str]) -> None:
     options = dict(pairwise(arguments))
     match arguments:
         case ["bootstrap", *_]:
-            ssm = boto3.client("ssm")
+            ssm = client("ssm")
             ssm.put_parameter(
                 Name="/cdk-bootstrap/hnb659fds/version", Value="21", Type="String", Overwrite=True
             )
@@ -80,10 +84,10 @@ def cdk(arguments: list[str]) -> None:
         case ["deploy", stack, *_]:
             _deploy(stack, json.loads(Path(options["--app"], "context.json").read_text()))
         case ["destroy", stack, *_]:
-            cloudformation = boto3.client("cloudformation")
+            cloudformation = client("cloudformation")
             cloudformation.delete_stack(StackName=stack)
             if stack.endswith("-stack"):
-                boto3.client("iam").delete_user(UserName=stack.removesuffix("-stack") + "-worker")
+                client("iam").delete_user(UserName=stack.removesuffix("-stack") + "-worker")
 
 
 def _deploy(stack: str, context: dict[str, str]) -> None:
@@ -94,7 +98,7 @@ def _deploy(stack: str, context: dict[str, str]) -> None:
         "Outputs": {name: {"Value": value} for name, value in outputs.items()},
         "Metadata": context if not foundation else {},
     }
-    cloudformation = boto3.client("cloudformation")
+    cloudformation = client("cloudformation")
     body = json.dumps(template, sort_keys=True)
     tags = [{"Key": "batchlab", "Value": context["name"]}]
     try:
@@ -109,8 +113,8 @@ def _deploy(stack: str, context: dict[str, str]) -> None:
 
 
 def _foundation(name: str) -> dict[str, str]:
-    ecr, s3 = boto3.client("ecr"), boto3.client("s3")
-    account = boto3.client("sts").get_caller_identity()["Account"]
+    ecr, s3 = client("ecr"), client("s3")
+    account = client("sts").get_caller_identity()["Account"]
     bucket = f"{name}-{account}-{ecr.meta.region_name}"
     try:
         uri = ecr.create_repository(repositoryName=name)["repository"]["repositoryUri"]
@@ -127,7 +131,7 @@ def _foundation(name: str) -> dict[str, str]:
 
 def _compute(context: dict[str, str]) -> dict[str, str]:
     name, image = context["name"], context["image"]
-    batch, iam = boto3.client("batch"), boto3.client("iam")
+    batch, iam = client("batch"), client("iam")
     queue, definition = f"{name}-job-queue", f"{name}-job-def"
     if not batch.describe_job_queues(jobQueues=[queue])["jobQueues"]:
         role = iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
@@ -144,7 +148,7 @@ def _compute(context: dict[str, str]) -> dict[str, str]:
         batch.register_job_definition(
             jobDefinitionName=definition, type="container", containerProperties=properties
         )
-    region, account = batch.meta.region_name, boto3.client("sts").get_caller_identity()["Account"]
+    region, account = batch.meta.region_name, client("sts").get_caller_identity()["Account"]
     return {
         "Image": image,
         "JobQueueArn": batch.describe_job_queues(jobQueues=[queue])["jobQueues"][0]["jobQueueArn"],

@@ -10,6 +10,7 @@ import pytest
 from batchlab_infra.alarms import JOB_METRICS, STALLED
 from batchlab_processor import display, metrics
 from tests.infra.conftest import Template, text
+from tests.infra.synth import ROOT
 
 pytestmark = pytest.mark.stack
 ALARM = "AWS::CloudWatch::Alarm"
@@ -27,6 +28,15 @@ def test_everything_that_wants_a_person_has_an_alarm(full: Template) -> None:
         "NotifierErrors",
         "ApiErrors",
     }
+
+
+def test_operations_says_what_to_do_about_each_alarm(full: Template) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    headings = {
+        name for line in page.splitlines() if line.startswith("### ") for name in line[4:].split(", ")
+    }
+    for alarm in full.all(ALARM).values():
+        assert alarm["AlarmName"].removeprefix("batchlab-") in headings
 
 
 def test_every_alarm_tells_somebody_says_where_to_read_on_and_is_quiet_when_nothing_happens(

@@ -50,7 +50,8 @@ class Cdk:
         )  # fmt: skip
 
     def diff(self, *stacks: str) -> None:
-        self._run("diff", *stacks, "--app", str(self.out))
+        # comparing templates is enough, and a change set would be made in the account
+        self._run("diff", *stacks, "--app", str(self.out), "--method", "template")
 
     def destroy(self, stack: str) -> None:
         self._run("destroy", stack, "--exclusively", "--app", str(self.out), "--force")

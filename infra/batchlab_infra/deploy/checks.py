@@ -11,7 +11,7 @@ from batchlab.errors import BatchlabError, UsageError
 from batchlab.nearest import did_you_mean
 from batchlab.streams import say
 from batchlab_infra.deploy import services
-from batchlab_infra.deploy.account import Account
+from batchlab_infra.deploy.account import Account, Stack
 from batchlab_infra.deploy.image import find_engine
 from batchlab_infra.names import Names
 from batchlab_infra.settings import StackSettings
@@ -105,15 +105,22 @@ def _credentials(flight: Preflight) -> str:
     return f"account {flight.account.id}, {flight.account.region}"
 
 
-def _name(flight: Preflight) -> str:
-    """The names are free, or ours."""
-    names = Names(flight.settings.name)
-    stacks = [flight.account.stack(name) for name in (names.foundation_stack, names.compute_stack)]
-    for stack in stacks:
+def own_stacks(account: Account, names: Names) -> tuple[Stack | None, Stack | None]:
+    """The foundation and the compute stack, as far as they exist; raises UsageError when one is somebody else's."""
+    foundation, compute = account.stack(names.foundation_stack), account.stack(names.compute_stack)
+    for stack in (foundation, compute):
         if stack is not None and stack.tags.get(TAG) != names.name:
             raise UsageError(
                 f"A stack {stack.name} exists that batchlab did not make. Choose another name with --name."
             )
+    return foundation, compute
+
+
+def _name(flight: Preflight) -> str:
+    """The names are free, or ours."""
+    names = Names(flight.settings.name)
+    stacks = own_stacks(flight.account, names)
+    for stack in stacks:
         if stack is not None and stack.status in _BROKEN:
             raise UsageError(
                 f"The stack {stack.name} is {stack.status}. Look at its events in CloudFormation, and delete it there "

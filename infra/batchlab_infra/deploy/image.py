@@ -117,7 +117,7 @@ class Repository:
         arguments = {"REVISION": commit, **recipe.build_arguments}
         options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
         # Jobs run on x86-64, also when this is an ARM laptop. An attestation would make the image a list of images.
-        options += ["--platform=linux/amd64", *(["--no-cache"] if rebuild else [])]
+        options += ["--platform=linux/amd64", *(["--no-cache", "--pull"] if rebuild else [])]
         environment = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
         run([engine, "build", f"--tag={place}", *options, str(recipe.root)], environment=environment)
         self._log_in(engine)

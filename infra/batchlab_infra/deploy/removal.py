@@ -66,7 +66,8 @@ def _bucket_line(account: Account, bucket: str) -> str:
                 break
             count += page.get("KeyCount", 0)
             total += sum(each["Size"] for each in page.get("Contents", ()))
-    return f"bucket {bucket}: {more}{count:,} objects, {more}{size(total)}: job documents, reports, exports"
+    noun = "object" if count == 1 else "objects"
+    return f"bucket {bucket}: {more}{count:,} {noun}, {more}{size(total)}: job documents, reports, exports"
 
 
 def _images_line(account: Account, repository: str) -> str:

@@ -99,14 +99,15 @@ def firebase(flight: Preflight) -> str:
         return ""
     session, email = _google(given)
     roots = [urlsplit(root) for root in flight.settings.source_roots if root.startswith("gs://")]
+    server = flight.environ.get("STORAGE_EMULATOR_HOST", "https://storage.googleapis.com")
     for root in roots:
-        url = f"https://storage.googleapis.com/storage/v1/b/{root.netloc}/o"
+        url = f"{server}/storage/v1/b/{root.netloc}/o"
         prefix = quote(root.path.lstrip("/"), safe="")
         answer = session.get(f"{url}?maxResults=1&prefix={prefix}", timeout=20)
         if answer.status_code != 200:
             raise Denied(
                 f"{email} may not read gs://{root.netloc} ({answer.status_code}). "
-                "Give it the role Storage Object Viewer."
+                "Does the bucket exist? Give the account the role Storage Object Viewer there."
             )
     places = ", ".join(f"gs://{root.netloc}" for root in roots) or "no gs:// place is in source_roots yet"
     return f"{email}: {places}"

@@ -11,10 +11,11 @@ from batchlab.streams import say
 from batchlab_infra.deploy import removal, secret_values, worker
 from batchlab_infra.deploy.account import Account, Stack
 from batchlab_infra.deploy.cdk import Cdk
-from batchlab_infra.deploy.checks import Preflight, check
+from batchlab_infra.deploy.checks import Preflight, check, own_stacks
 from batchlab_infra.deploy.image import Recipe, Repository, find_engine
 from batchlab_infra.deploy.options import ROOT, Options
 from batchlab_infra.deploy.smoke import smoke
+from batchlab_infra.deploy.spot_role import make_spot_role
 from batchlab_infra.names import Names
 from batchlab_infra.settings import StackSettings
 
@@ -54,10 +55,11 @@ class Deployment:
 
     def deploy(self) -> None:
         """The stacks are as the settings say, the image is that of these sources, and a job has run on it."""
-        self._check()
+        self._check(image=not self.settings.image)
         self._ask(f"Deploy {self.names.name} to account {self.account.id} in {self.account.region}?")
         if self.cdk.bootstrap(self.account):
             say("bootstrap: made")
+        make_spot_role(self.account)
         self._step(f"foundation ({self.names.foundation_stack})")
         # The image that runs now stays in the templates, so that nothing the compute stack needs is taken away.
         before = self.account.stack(self.names.compute_stack)
@@ -66,11 +68,13 @@ class Deployment:
         self._step("secrets")
         secrets = self._store_secrets()
         self._step("image")
+        self._compute(self.settings.image or self._build(), secrets)
+
+    def _build(self) -> str:
+        """The digest of the image that is made from these sources."""
+        engine = find_engine(self.options.engine)
         recipe = Recipe(ROOT, self.options.build_arguments)
-        digest = self._repository().build_and_push(
-            find_engine(self.options.engine), recipe, rebuild=self.options.rebuild
-        )
-        self._compute(digest, secrets)
+        return self._repository().build_and_push(engine, recipe, rebuild=self.options.rebuild)
 
     def rollback(self) -> None:
         """Jobs that start from now on run the image `digest`. Settings and sources stay as they are."""
@@ -99,9 +103,8 @@ class Deployment:
 
     def destroy(self) -> None:
         """Nothing of this name is left, after its data has been listed and the question answered."""
-        foundation = self.account.stack(self.names.foundation_stack)
-        compute = self.account.stack(self.names.compute_stack)
-        if foundation is None and compute is None:
+        foundation, compute = own_stacks(self.account, self.names)
+        if foundation is None and compute is None and not secret_values.there(self.account, self.names):
             raise NotFound(
                 f"There is no {self.names.name} in account {self.account.id}, {self.account.region}."
             )
@@ -131,7 +134,13 @@ class Deployment:
         stack = self._stack(self.names.compute_stack)
         self._step("worker")
         found = worker.variables(self.account, dict(stack.outputs))
-        worker.write_file(self.options.worker_dir, self.settings.worker_access, found)
+        exports = self._stack(self.names.foundation_stack).outputs.get("ExportsUrl", "")
+        output = next((root for root in self.settings.output_roots if root.startswith("r2://")), exports)
+        worker.write_file(self.options.worker_dir, self.settings.worker_access, found, output)
+        if self.settings.worker_access == "url":
+            say(
+                "worker: the endpoint answers 501 in this version; --set worker_access=sqs lets the Worker submit"
+            )
         user = stack.outputs.get("WorkerUserName", "")
         if user:
             found |= worker.key(self.account, user, rotate=self.options.rotate_worker_key)

@@ -59,13 +59,13 @@ def delete_keys(account: Account, user: str) -> None:
             iam.delete_access_key(UserName=user, AccessKeyId=each["AccessKeyId"])
 
 
-def write_file(folder: Path, access: str, found: dict[str, str]) -> None:
+def write_file(folder: Path, access: str, found: dict[str, str], output: str) -> None:
     """The Worker's source file names this deployment; without its folder, the variables are what it takes."""
     if not folder.is_dir():
         say(f"worker file: there is no folder {folder}; --worker-dir names the Worker's sources")
         return
     template = files("batchlab_infra.deploy").joinpath(FILE).read_text("utf-8")
-    deployed = json.dumps({"access": access, **found}, indent=2)
+    deployed = json.dumps({"access": access, "output": output, **found}, indent=2)
     content = template.replace("const DEPLOYED = {};", f"const DEPLOYED = {deployed};")
     target = folder / FILE
     if target.exists() and target.read_text("utf-8") == content:

@@ -9,6 +9,7 @@ which works on whatever no shard has settled, and goes on as any run does.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -186,6 +187,8 @@ class _Run:
         finally:
             self.context.clean_up()
             self.door.display.stop()
+            with contextlib.suppress(BatchlabError):  # the store may be what is gone
+                self.ledger.flush()
         if self.door.phase == "work" or (self.door.phase == "plan" and stop is None):
             return self._end_phase(stop)
         return self._finish(artifacts, stop)

@@ -303,6 +303,19 @@ def test_a_note_without_a_flush_is_durable_after_a_moment() -> None:
     assert [note["number"] for note in fold(world.store, world.records.id, 1).notes] == [1]
 
 
+def test_a_run_that_a_service_ends_keeps_its_notes() -> None:
+    world = World(params={"count": 1}, limits={"workers": 4})
+
+    def plant(item: Word, ctx: Context) -> None:
+        ctx.note("part", {"number": 1}, flush=False)
+        raise ServiceError("The target is away.")
+
+    world.job.plant = plant
+    with pytest.raises(ServiceError):
+        world.run(keep_seconds=60)
+    assert [note["number"] for note in fold(world.store, world.records.id, 1).notes] == [1]
+
+
 def test_a_new_generation_learns_what_the_last_one_delivered() -> None:
     world = World()
     seen: list[Any] = []

@@ -10,6 +10,8 @@ import pytest
 from tests.containers import podman
 from tests.containers.stranger import stranger_wheel
 
+CHINESE = "fonts-wqy-microhei"  # EXTRA_FONTS of the image under test: 5 MB, where fonts-noto-cjk has 90
+
 
 @dataclass(frozen=True)
 class Built:
@@ -22,11 +24,12 @@ class Built:
 
 @pytest.fixture(scope="session")
 def built() -> Iterator[Built]:
-    """The real Dockerfile on a base made here, with a stranger's job type in it."""
+    """The real Dockerfile on a base made here, with a stranger's job type and font in it."""
     if reason := podman.missing():
         pytest.skip(reason)
     with podman.own_podman() as engine:
         base = podman.make_base(engine)
         wheels = engine.folder / "wheels"
         wheels.mkdir()
-        yield Built(engine, base, podman.build(engine, base, wheels=wheels, extra=stranger_wheel(wheels)))
+        packages = stranger_wheel(wheels)
+        yield Built(engine, base, podman.build(engine, base, wheels=wheels, packages=packages, fonts=CHINESE))

@@ -27,6 +27,7 @@ PREFIX = "batchlab-podman-"
 BASE = "localhost/batchlab-test/python"  # stands in for the Python image of the Dockerfile
 IMAGE = "localhost/batchlab-test/batchlab"
 PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"  # where Debian keeps debootstrap and runc
+_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _PIP = ("index-url", "extra-index-url", "find-links", "trusted-host")
 
 # What the ECS agent does with readonlyRootFilesystem, which moto leaves out: every container's root is read-only.
@@ -210,7 +211,7 @@ def make_base(podman: Podman) -> str:
     for path in system.glob("usr/lib/python3*/EXTERNALLY-MANAGED"):  # the Python image has none either
         path.unlink()
     settings = [path for path in Path("/etc/apt/apt.conf.d").glob("*") if "Acquire" in path.read_text()]
-    for path in (Path("/etc/ssl/certs/ca-certificates.crt"), *settings):
+    for path in (_CERTIFICATES, *settings):
         if path.exists():
             shutil.copyfile(path, system / path.relative_to("/"))
     unpacked = [
@@ -237,8 +238,8 @@ def _mirror() -> tuple[str, str]:
     return codename, next(url for name, url in found if name == codename)
 
 
-def build(podman: Podman, base: str, *, wheels: Path, extra: str) -> str:
-    """The image of the real Dockerfile, by its digest; `extra` are EXTRA_PACKAGES, in /wheels of the build."""
+def build(podman: Podman, base: str, *, wheels: Path, packages: str, fonts: str) -> str:
+    """The image of the real Dockerfile, by its digest; `packages` are those of /wheels in the build."""
     settings = podman.folder / "pip.conf"
     settings.write_text(_pip_settings())
     mounted = [f"{settings}:/etc/pip.conf", f"{wheels}:/wheels"]
@@ -247,8 +248,9 @@ def build(podman: Podman, base: str, *, wheels: Path, extra: str) -> str:
     podman.call(
         "build", "--isolation=chroot", "--pull=never", "--network=host", "--runtime=runc",
         *(f"--volume={each}:ro" for each in mounted),
-        f"--build-arg=PYTHON_IMAGE={base}", f"--build-arg=EXTRA_PACKAGES={extra}",
-        "--build-arg=REVISION=0123456789ab", f"--tag={IMAGE}:0123456789ab", str(ROOT),
+        f"--build-arg=PYTHON_IMAGE={base}", "--build-arg=REVISION=0123456789ab",
+        f"--build-arg=EXTRA_PACKAGES={packages}", f"--build-arg=EXTRA_FONTS={fonts}",
+        f"--tag={IMAGE}:0123456789ab", str(ROOT),
     )  # fmt: skip
     [facts] = json.loads(podman.call("image", "inspect", f"{IMAGE}:0123456789ab").stdout)
     return f"{IMAGE}@{facts['Digest']}"
@@ -269,6 +271,7 @@ def _pip_settings() -> str:
             found[short] = value.strip("'").replace("\\n", " ")
     if "UV_DEFAULT_INDEX" in os.environ:
         found.setdefault("index-url", os.environ["UV_DEFAULT_INDEX"])
+    found["cert"] = str(_CERTIFICATES)
     return "[global]\n" + "".join(f"{name} = {value}\n" for name, value in found.items())
 
 

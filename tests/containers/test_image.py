@@ -17,12 +17,18 @@ from tests.servers import S3Server
 
 pytestmark = pytest.mark.containers
 MEGABYTE = 1_000_000
+# A letter that no font has is drawn as a box. These two are strokes: Arabic's tatweel and the Chinese one.
+DRAWING = """
+from batchlab_processor.jobs.contact_sheets.vips import pyvips
+strokes = [pyvips.Image.text(letter, dpi=300) for letter in ("\u0640", "\u4e00")]
+print(pyvips.API_mode, *(image.width > 2 * image.height for image in strokes))
+"""
 T = TypeVar("T")
 
 
-def inside(built: Built, script: str) -> tuple[int, str]:
-    """Runs a shell script in the image, as its user, on a read-only root."""
-    arguments = ["run", "--rm", "--network=none", "--read-only", "--read-only-tmpfs=false", "--entrypoint=sh"]
+def inside(built: Built, script: str, *options: str) -> tuple[int, str]:
+    """Runs a shell script in the image, as its user; the root is read-only because the runtime makes it so."""
+    arguments = ["run", "--rm", "--network=none", "--entrypoint=sh", *options]
     done = built.podman.call(*arguments, built.image, "-c", script, check=False)
     return done.returncode, done.stdout + done.stderr
 
@@ -32,7 +38,7 @@ def test_the_image_is_small_and_says_what_it_is(built: Built) -> None:
     [base] = json.loads(built.podman.call("image", "inspect", built.base).stdout)
     ours = (facts["Size"] - base["Size"]) / MEGABYTE
     print(f"image {facts['Size'] / MEGABYTE:.0f} MB, {ours:.0f} MB above its Python")
-    assert ours < 220
+    assert ours < 200  # 180 of batchlab, 8 of the stranger's font; docs/aws.md says so
     labels = facts["Labels"]
     assert labels["org.opencontainers.image.revision"] == "0123456789ab"
     assert labels["org.opencontainers.image.title"] == "batchlab"
@@ -40,28 +46,32 @@ def test_the_image_is_small_and_says_what_it_is(built: Built) -> None:
     assert facts["Config"]["Entrypoint"] == ["batchlab-processor"]
 
 
-def test_nobody_in_the_image_can_compile_write_or_be_root(built: Built) -> None:
+@pytest.mark.parametrize("options", [(), ("--volume=scratch:/tmp",)], ids=["by-itself", "as-in-ecs"])
+def test_nobody_in_the_image_can_compile_write_but_in_tmp_or_be_root(
+    built: Built, options: tuple[str, ...]
+) -> None:
     script = (
         "exec 2>&1; id -u; command -v gcc cc make ld; stat -c %a /tmp; touch /opt/project/x; touch /tmp/x"
     )
-    code, said = inside(built, script)
+    code, said = inside(built, script, *options)
     assert code == 0, said
     uid, mode, refused = said.splitlines()
     assert (uid, mode) == ("10001", "1777")
     assert "Read-only file system" in refused
 
 
-def test_every_job_type_is_there_and_a_strangers_too_and_fonts_for_names(built: Built) -> None:
+def test_every_job_type_is_there_and_a_strangers_too(built: Built) -> None:
     code, said = inside(built, "batchlab-processor types --json")
     assert code == 0, said
-    assert {"zip-export", "self-test", "nap"} <= {each["name"] for each in json.loads(said)}
-    draw = "import pyvips; image = pyvips.Image.text('Żółć Ωмега', dpi=100); print(pyvips.API_mode, image.width > 50)"
-    libraries = "import isal, psycopg, firebase_admin, google.cloud.storage"
-    code, said = inside(
-        built, f'python -c "{libraries}; {draw}"; fc=$(ls /usr/share/fonts/truetype/dejavu); echo "$fc"'
-    )
+    expected = {"zip-export", "contact-sheets", "cleanup", "self-test", "nap"}
+    assert expected <= {each["name"] for each in json.loads(said)}
+    code, said = inside(built, 'python -c "import isal, psycopg, firebase_admin, google.cloud.storage"')
     assert code == 0, said
-    assert "True True" in said and "DejaVuSans.ttf" in said
+
+
+def test_sheets_can_be_drawn_and_names_written_on_them(built: Built) -> None:
+    code, said = inside(built, f"python - <<'END'\n{DRAWING}\nEND")
+    assert (code, said) == (0, "True True True\n")
 
 
 def test_without_arguments_it_runs_the_self_test(

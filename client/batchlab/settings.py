@@ -62,7 +62,8 @@ class Settings:
 
     batch_job_id: str = ""  # AWS Batch's own id; "" outside of Batch
     batch_attempt: int = 0  # from 1; 0 outside of Batch
-    batch_array_index: int | None = None
+    batch_array_index: int | None = None  # from 0; None when this is no child of an array job
+    batch_array_size: int | None = None
     batch_queue: str = ""
     ecs_metadata: str = ""  # the container agent's endpoint, "" outside of ECS and Batch
     no_color: bool = False
@@ -72,6 +73,13 @@ class Settings:
     @property
     def in_batch(self) -> bool:
         return bool(self.batch_job_id)
+
+    @property
+    def batch_shard(self) -> str:
+        """The shard that is this child's in an array job, such as "3/7"; "" elsewhere."""
+        if self.batch_array_index is None or self.batch_array_size is None:
+            return ""
+        return f"{self.batch_array_index + 1}/{self.batch_array_size}"
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
@@ -215,6 +223,8 @@ VARIABLES = (
     Variable("batch_job_id", ("AWS_BATCH_JOB_ID",), str),
     Variable("batch_attempt", ("AWS_BATCH_JOB_ATTEMPT",), _count),
     Variable("batch_array_index", ("AWS_BATCH_JOB_ARRAY_INDEX",), _count),
+    # Source: AWS Batch User Guide, "AWS Batch job environment variables": the size of the parent array job.
+    Variable("batch_array_size", ("AWS_BATCH_JOB_ARRAY_SIZE",), _count),
     Variable("batch_queue", ("AWS_BATCH_JQ_NAME",), str),
     Variable("ecs_metadata", ("ECS_CONTAINER_METADATA_URI_V4",), str),
     Variable("no_color", ("NO_COLOR",), bool),

@@ -62,7 +62,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--json", action="store_true", help="print the report as JSON")
     run.add_argument("--dry-run", action="store_true", help="plan only, and say what would be done")
     run.add_argument("--phase", default="", help="plan, work or collect: only this much of the job")
-    run.add_argument("--shard", default="", help="with --phase work: i/N, the i-th of N slices of the items")
+    run.add_argument(
+        "--shard",
+        default="",
+        help="with --phase work: i/N, the i-th of N slices of the items (default: this child's of an array job)",
+    )
     run.add_argument("--quiet", action="store_true", help="no progress and no summary")
     types = commands.add_parser("types", help="list the job types installed here")
     types.add_argument("--json", action="store_true")
@@ -96,7 +100,7 @@ def _run(options: argparse.Namespace) -> int:
             quiet=options.quiet,
             dry_run=options.dry_run,
             phase=phase,
-            shard=parse_shard(options.shard, phase),
+            shard=parse_shard(options.shard or (settings.batch_shard if phase == "work" else ""), phase),
             json_logs=json_logs,
             run=os.environ.get(supervisor.RUN, ""),
             crashed=os.environ.get(supervisor.CRASHED, ""),

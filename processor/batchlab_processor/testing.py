@@ -22,10 +22,11 @@ from batchlab.outcome import Failed, Outcome
 from batchlab.records import JobRecords, submit_locally
 from batchlab.report import Artifact
 from batchlab.settings import Settings
+from batchlab.shards import Phase, Shard
 from batchlab.stores.memory import MemoryStore
 from batchlab_processor import engine, saved_plan
 from batchlab_processor.clock import Clock
-from batchlab_processor.job import Context, JobType, Plan
+from batchlab_processor.job import Context, Entry, JobType, Plan
 from batchlab_processor.storage import open_storage
 
 
@@ -72,8 +73,10 @@ def run_job(
     kill: Callable[[str], bool] = lambda key: False,
     ran: Ran | None = None,
     sources: Sequence[str] = (),
+    phase: Phase = "all",
+    shard: Shard = Shard(),  # noqa: B008  frozen
 ) -> Ran:
-    """Runs `document` with `job`, its store in memory; with `ran`, goes on with that job.
+    """Runs `document` with `job`, or one phase of it, its store in memory; with `ran`, goes on with that job.
 
     `sources` may be read: memory://NAME, file:///DIRECTORY, http://127.0.0.1:PORT. Delivered is below the
     document's output. When `kill(key)` is true after the work on an item, the run ends as if killed, and
@@ -95,6 +98,8 @@ def run_job(
         clock=FastClock(),
         keep_seconds=0.01,
         waiting=None,
+        phase=phase,
+        shard=shard,
     )
     watched = _Watched(job, ran, kill)
     try:
@@ -138,6 +143,25 @@ def check_job_type(
         )
         seen = sorted(outcome.key for outcome in resumed.outcomes)
         assert seen == sorted(keys), "after a kill collect must see every outcome, those of the first run too"
+    if _divisible(make(), first.plan, document):
+        shared = {**document, "shards": 2}
+        ran = run_job(make(), shared, sources=sources, phase="plan")
+        run_job(make(), shared, sources=sources, ran=ran, phase="work", shard=Shard(2, 2))
+        run_job(make(), shared, sources=sources, ran=ran, phase="collect")  # what shard 1 never did, too
+        assert ran.end is not None
+        assert ran.end.state == first.end.state, "in shards, the job must end as it would have in one run"
+        assert sorted(outcome.key for outcome in ran.outcomes) == sorted(keys), (
+            "collect must see every outcome, those of the shards too"
+        )
+
+
+def _divisible(job: JobType[Any, Any], plan: Plan[Any], document: Mapping[str, Any]) -> bool:
+    """Whether machines may share the items; a job that delivers as a whole, or in stages, runs on one."""
+    if any(isinstance(entry, Entry) and entry.stage for entry in plan.entries):
+        return False
+    params = job.params.model_validate(document.get("params", {}))
+    divisible = getattr(params, "divisible", None)
+    return job.durable(params) != "job" and (divisible is None or bool(divisible()))
 
 
 class _Watched(JobType[Any, Any]):

@@ -125,6 +125,11 @@ def test_a_container_knows_that_it_is_in_batch() -> None:
     assert settings.in_batch and settings.batch_attempt == 2 and settings.batch_array_index == 0
 
 
+def test_a_child_of_an_array_job_is_a_shard() -> None:
+    assert read(AWS_BATCH_JOB_ARRAY_INDEX="2", AWS_BATCH_JOB_ARRAY_SIZE="7").batch_shard == "3/7"
+    assert read(AWS_BATCH_JOB_ID="1f").batch_shard == ""
+
+
 CONFIG = """
 passwords:
   plain: canary-plain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -28,7 +29,8 @@ from batchlab_processor.job import Context, JobFailed, StartOver
 from batchlab_processor.schedule import AUTH_IN_A_ROW
 from tests.processor.shouting import Killed, Loud, Shout, Word, World, fails, lose_lease
 
-IN_BATCH = {"paused_exit_code": 0}
+EXAMPLES = max(80, int(os.environ.get("BATCHLAB_TEST_FAULTS", "0")))
+IN_BATCH: dict[str, Any] = {"paused_exit_code": 0}
 
 
 def do(world: World, phase: Phase, number: int = 1, count: int = 1, **door: Any) -> End:
@@ -443,7 +445,7 @@ def test_a_generation_that_was_retried_is_planned_and_worked_in_phases_like_the_
     assert world.job.worked == Counter(["w1"])
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     count=st.integers(0, 24),
     shards=st.integers(1, 7),

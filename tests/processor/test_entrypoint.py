@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from pydantic import BaseModel, ConfigDict
 
+from batchlab.document import JobDocument
 from batchlab.errors import DocumentError, NotFound, UsageError
 from batchlab.ids import id_from_batch_job
 from batchlab.kinds import ItemError, Kind
 from batchlab.reading import LARGEST_BYTES
-from batchlab.records import JobRecords
+from batchlab.records import JobRecords, submit_locally
 from batchlab.settings import Settings
 from batchlab.stores import open_store
 from batchlab.stores.memory import MemoryStore
-from batchlab_processor import registry
+from batchlab_processor import registry, supervisor
+from batchlab_processor.__main__ import main
 from batchlab_processor.entrypoint import Call, accept, run
 from tests.processor.shouting import Shout, Word
 
@@ -109,6 +112,29 @@ def test_what_is_partial_is_a_success_to_aws_batch_alone(tmp_path: Path, shoutin
     assert run(Call(job=SHOUT, settings=settings, quiet=True)) == 0
     report = JobRecords(open_store(settings.store), id_from_batch_job(BATCH_JOB)).report(1)
     assert report is not None and report.state == "partial"
+
+
+def test_a_child_of_an_array_job_works_on_its_own_slice(
+    tmp_path: Path, shouting: Shout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = f"file://{tmp_path}/store"
+    job_id = "01m82z2746kh8t1vwtfytf7h25"
+    document = JobDocument.model_validate(
+        {"type": "shout", "id": job_id, "params": {"count": 9}, "shards": 3}
+    )
+    submit_locally(open_store(store), document)
+    monkeypatch.setenv("BATCHLAB_JOB_TYPES", "shout")
+    monkeypatch.setenv(supervisor.PARENT, str(os.getppid()))  # no parent of its own
+    monkeypatch.setattr(supervisor, "follow_parent", lambda: None)
+    command = ["run", "--job", f"{store}/jobs/{job_id}", "--store", store, "--phase"]
+    assert main([*command, "plan"]) == 0
+    monkeypatch.setenv("AWS_BATCH_JOB_ARRAY_INDEX", "1")
+    monkeypatch.setenv("AWS_BATCH_JOB_ARRAY_SIZE", "3")
+    assert main([*command, "work"]) == 0
+    assert set(shouting.worked) == {"w3", "w4", "w5"}
+    assert main([*command, "work", "--shard", "1/3"]) == 0
+    assert main([*command, "collect"]) == 0
+    assert sorted(outcome.key for outcome in shouting.collected) == [f"w{n}" for n in range(9)]
 
 
 def test_a_job_that_failed_fails_in_batch_too(tmp_path: Path, shouting: Shout) -> None:

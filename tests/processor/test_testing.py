@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from batchlab.outcome import Outcome
 from batchlab.report import Artifact
-from batchlab_processor.job import Context, Entry, JobType, Plan
+from batchlab_processor.job import Context, Entry, JobFailed, JobType, Plan
 from batchlab_processor.jobs.zip_export import ZipExport
 from batchlab_processor.storage.base import WriteOptions
 from batchlab_processor.storage.memory import MemoryScheme
@@ -58,6 +58,23 @@ class Deaf(Shout):
         return []
 
 
+class Own(Shout):
+    """It believes that what it settles is known to all its processes."""
+
+    def __init__(self) -> None:
+        self.worked: set[str] = set()
+
+    def work(self, item: Word, ctx: Context) -> Word:
+        self.worked.add(item.text)
+        return super().work(item, ctx)
+
+    def collect(self, outcomes: Iterator[Outcome], ctx: Context) -> list[Artifact]:
+        seen = {outcome.key for outcome in outcomes}
+        if ctx.phase == "collect" and seen != self.worked:
+            raise JobFailed("Where are the others?")
+        return []
+
+
 class Crumbling(Shout):
     """Its items do not survive JSON."""
 
@@ -94,7 +111,12 @@ def test_a_well_behaved_type_conforms() -> None:
 
 @pytest.mark.parametrize(
     ("job_type", "promise"),
-    [(NewKeys, "keys must be the same"), (Deaf, "collect must take"), (Crumbling, "survive JSON")],
+    [
+        (NewKeys, "keys must be the same"),
+        (Deaf, "collect must take"),
+        (Crumbling, "survive JSON"),
+        (Own, "in shards, the job must end"),
+    ],
 )
 def test_a_type_that_breaks_a_promise_is_told_which(job_type: type[Shout], promise: str) -> None:
     with pytest.raises(AssertionError, match=promise):

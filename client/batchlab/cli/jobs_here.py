@@ -76,7 +76,7 @@ def run_here(
 def run_again(
     records: JobRecords, *, password_file: str, as_json: bool, quiet: bool, config: str = ""
 ) -> int:
-    """Starts the job's next generation, or goes on with the one that has not ended."""
+    """Starts the job's next generation, or goes on with the one that has not ended and that nobody works on."""
     processor_command()
     document = records.document()
     _check_password(document, password_file)
@@ -86,6 +86,11 @@ def run_again(
         records.start_retry()
     elif status.ended:
         raise UsageError(f"Job {records.id} {status.state}: there is nothing to retry.")
+    elif records.at_work(status.generation):
+        raise UsageError(
+            f"Job {records.id} is being worked on: see batchlab status {records.id}. "
+            "If its machine died, try again in a minute."
+        )
     return _run(records, entries, password_file, as_json=as_json, quiet=quiet)
 
 

@@ -38,6 +38,21 @@ def test_a_job_that_succeeded_is_not_retried(batchlab: Command, processor: Path,
     assert ran.err == f"batchlab: Job {job.id} succeeded: there is nothing to retry.\n"
 
 
+def test_a_job_that_somebody_works_on_is_left_to_them(
+    batchlab: Command, processor: Path, job: JobRecords
+) -> None:
+    (processor / "plan").write_text('{"exit": 75}')
+    batchlab("retry", job.id)  # interrupted in its second generation
+    with job.lease(2, "another", shard=3) as lease:  # type: ignore[union-attr]
+        assert lease is not None
+        ran = batchlab("retry", job.id)
+    assert ran.code == 2
+    assert ran.err == (
+        f"batchlab: Job {job.id} is being worked on: see batchlab status {job.id}. "
+        "If its machine died, try again in a minute.\n"
+    )
+
+
 def test_an_interrupted_job_goes_on_in_its_generation(
     batchlab: Command, processor: Path, job: JobRecords
 ) -> None:

@@ -33,7 +33,8 @@ class Cdk:
         with account.asking("CDK bootstrap", absent=("ParameterNotFound",)):
             version = ssm.get_parameter(Name=f"/cdk-bootstrap/{QUALIFIER}/version")
         if version is None:
-            self._run("bootstrap", f"aws://{account.id}/{self.region}")
+            # beside cdk.json the CLI would synthesize everything first
+            self._run("bootstrap", f"aws://{account.id}/{self.region}", folder=self.root / "infra")
         return version is None
 
     def synth(self, *, image: str, secrets: tuple[str, ...]) -> None:
@@ -56,7 +57,7 @@ class Cdk:
     def destroy(self, stack: str) -> None:
         self._run("destroy", stack, "--exclusively", "--app", str(self.out), "--force")
 
-    def _run(self, *arguments: str) -> None:
+    def _run(self, *arguments: str, folder: Path | None = None) -> None:
         programs = Path(sys.executable).parent  # where `node` and the app's own `python` are
         environment = {
             "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}",
@@ -64,7 +65,7 @@ class Cdk:
             "AWS_DEFAULT_REGION": self.region,
             "NODE_USE_SYSTEM_CA": "1",  # a company's proxy has its own CA
         }
-        run([*self._cli(), *arguments, "--no-notices"], environment=environment, folder=self.root)
+        run([*self._cli(), *arguments, "--no-notices"], environment=environment, folder=folder or self.root)
 
     def _cli(self) -> list[str]:
         if self.command:

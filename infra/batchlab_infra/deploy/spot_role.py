@@ -16,7 +16,7 @@ def make_spot_role(account: Account) -> None:
         found = iam.get_role(RoleName=_ROLE)
     if found is not None:
         return
-    # InvalidInput is its word for "taken": somebody else was quicker
-    with account.asking(f"role {_ROLE}", absent=("InvalidInput",)):
+    # "Taken" is InvalidInput to IAM: somebody else was quicker. The other is moto's word, whose role has another name.
+    with account.asking(f"role {_ROLE}", absent=("InvalidInput", "EntityAlreadyExists")):
         iam.create_service_linked_role(AWSServiceName="spot.amazonaws.com")
         say(f"role {_ROLE}: made")

@@ -23,6 +23,7 @@ class TlsSocket:
         self._sock = sock
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._failure: ssl.SSLError | None = None
         self._received = memoryview(bytearray(RECEIVED_BYTES))
         try:
             while not self._shaken():
@@ -37,6 +38,8 @@ class TlsSocket:
 
         Raises ssl.SSLEOFError when the connection ended without one.
         """
+        if self._failure is not None:
+            raise self._failure
         room, filled = memoryview(buffer), 0
         while filled < len(room):
             try:
@@ -45,9 +48,10 @@ class TlsSocket:
                 if filled:
                     break
                 self._receive()
-            except ssl.SSLError:
+            except ssl.SSLError as error:
+                self._failure = error  # OpenSSL says it once only, and then that all is well
                 if filled:
-                    break  # it comes again
+                    break
                 raise
             else:
                 if not size:

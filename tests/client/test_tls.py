@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,6 +51,16 @@ def test_a_body_of_many_records_comes_whole(secure: Source, kind: str) -> None:
 def test_an_end_without_good_bye_is_a_cut_although_much_had_come(secure: Source, path: str) -> None:
     with pytest.raises(ItemError) as raised:
         fetch(secure, f"/{path}size={SIZE}")
+    assert raised.value.kind is Kind.NETWORK
+
+
+def test_a_cut_is_one_although_it_came_together_with_the_last_bytes(secure: Source) -> None:
+    authority = Authority.granted(sources=[secure.url("/")], allow_local=True)
+    url = secure.url("/no-good-bye/a.jpg?size=100000")
+    with Guard.of(authority, tls=secure.trust) as guard, guard.request("GET", url) as answer:
+        time.sleep(0.5)  # by now all of it waits here, and the end, too
+        with pytest.raises(ItemError) as raised:
+            answer.read(10**7)
     assert raised.value.kind is Kind.NETWORK
 
 

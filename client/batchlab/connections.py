@@ -173,6 +173,9 @@ class GuardedConnection(http.client.HTTPConnection):
             sock.settimeout(seconds)
             sock.connect((str(self.address), self.place.port))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.tls is not None:
+                # Some builds of Python (Debian's 3.11.2) take any end of a connection for a good-bye.
+                self.tls.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
             if self.tls is not None and self.mostly_reads:
                 sock = cast(socket.socket, TlsSocket(sock, self.tls, self.place.host))
             elif self.tls is not None:

@@ -15,6 +15,7 @@ from batchlab_processor.job import Context, Entry, Plan
 from batchlab_processor.jobs.zip_export.beginning import delivered_before
 from batchlab_processor.jobs.zip_export.contents import picture_extension
 from batchlab_processor.jobs.zip_export.dates import member_date, submitted_at
+from batchlab_processor.jobs.zip_export.fetching import READ_BYTES
 from batchlab_processor.jobs.zip_export.manifest import read_manifest
 from batchlab_processor.jobs.zip_export.names import extension, member_names, name_from_url
 from batchlab_processor.jobs.zip_export.photo import Photo
@@ -23,7 +24,6 @@ from batchlab_processor.jobs.zip_export.sink import Sink
 from batchlab_processor.storage.base import Probed
 
 REPEATED_SHOWN = 10
-READ_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,12 @@ class JobDocument(BaseModel):
             description="Who is told of the end: {webhook, secret_ref?} or {email}, at most 10.",
         ),
     ] = ()
+    language: Annotated[
+        Literal["en", "de"] | None,
+        Field(
+            description="What the customer's page and e-mails are written in; when absent, BATCHLAB_LANGUAGE."
+        ),
+    ] = None
     tags: Annotated[
         dict[StrictStr, StrictStr],
         Field(

@@ -5,6 +5,7 @@ Lists that are unset allow nothing. Secrets are read when they are asked for and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +21,9 @@ from batchlab.roots import parse_host, parse_path_root
 PREFIX = "BATCHLAB_"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("json", "plain")
+LANGUAGES = ("en", "de")
 # of the tests, and of the stack (batchlab_infra.settings): no settings of a process that handles jobs
-_OTHERS = ("BATCHLAB_TEST_", "BATCHLAB_STACK_", "BATCHLAB_MAIL_FROM", "BATCHLAB_PUBLIC_BASE_URL")
+_OTHERS = ("BATCHLAB_TEST_", "BATCHLAB_STACK_")
 STORE_SCHEMES = ("file", "s3", "r2", "gs", "memory")
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
@@ -40,6 +42,14 @@ class Settings:
     log_level: str = "info"  # one of LOG_LEVELS
     log_format: str = ""  # one of LOG_FORMATS; "": JSON in AWS Batch, else plain
     pages_root: str = ""  # URL under which customers' pages live; "": the store
+    public_base_url: str = ""  # https address under which /s and /d are served, without a trailing slash
+    token: str = field(default="", repr=False)  # what callers of the endpoint show; "": none is asked for
+    webhook_hosts: tuple[str, ...] = ()  # as http_hosts: who may be told of a job's end
+    webhook_secret: str = field(default="", repr=False)  # signs where a target names no secret of its own
+    mail_from: str = ""  # the sender of e-mails; "": none is sent
+    smtp_url: str = field(default="", repr=False)  # smtp[s]://user:password@host:port; "": Amazon SES
+    contact: str = ""  # whom customers ask: an e-mail address or an https URL; stands on page and e-mails
+    language: str = "en"  # one of LANGUAGES, for documents that name none
     config: str = ""  # path of the file with named entries
     named: NamedEntries = field(default_factory=NamedEntries, repr=False)
 
@@ -169,6 +179,37 @@ def _endpoint(text: str) -> str:
     return text.rstrip("/")
 
 
+def _public_url(text: str) -> str:
+    if not re.fullmatch(r"(https://|http://(127\.0\.0\.1|localhost)\b)[^\s?#]+", text):
+        raise ValueError("an address that customers open is written https://host, without ? and #")
+    return text.rstrip("/")
+
+
+def _smtp(text: str) -> str:
+    if not re.fullmatch(r"smtps?://([^\s@/]+@)?[^\s@/]+/?", text):
+        raise ValueError("a mail server is written smtp://user:password@host:587, or smtps://")
+    return text.rstrip("/")
+
+
+def _mail_address(text: str) -> str:
+    if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", text):
+        raise ValueError("one e-mail address, such as photos@example.com")
+    return text
+
+
+def _contact(text: str) -> str:
+    return text if text.startswith("https://") else _mail_address(text)
+
+
+def _one_of(known: tuple[str, ...]) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.lower() not in known:
+            raise ValueError(f"{text!r} is none of {', '.join(known)}")
+        return text.lower()
+
+    return read
+
+
 def _flag(text: str) -> bool:
     if text.lower() not in _YES + _NO:
         raise ValueError(f"{text!r} is neither yes nor no; write 1 or 0")
@@ -204,6 +245,14 @@ VARIABLES = (
     Variable("log_level", ("BATCHLAB_LOG_LEVEL",), _level),
     Variable("log_format", ("BATCHLAB_LOG_FORMAT",), _format),
     Variable("pages_root", ("BATCHLAB_PAGES_ROOT",), _store),
+    Variable("public_base_url", ("BATCHLAB_PUBLIC_BASE_URL",), _public_url),
+    Variable("token", ("BATCHLAB_TOKEN",), str),
+    Variable("webhook_hosts", ("BATCHLAB_WEBHOOK_HOSTS",), _each(parse_host)),
+    Variable("webhook_secret", ("BATCHLAB_WEBHOOK_SECRET",), str),
+    Variable("mail_from", ("BATCHLAB_MAIL_FROM",), _mail_address),
+    Variable("smtp_url", ("BATCHLAB_SMTP_URL",), _smtp),
+    Variable("contact", ("BATCHLAB_CONTACT",), _contact),
+    Variable("language", ("BATCHLAB_LANGUAGE",), _one_of(LANGUAGES)),
     Variable("config", ("BATCHLAB_CONFIG",), str),
     Variable("r2_endpoint", ("R2_ENDPOINT",), _endpoint),
     Variable("r2_access_key", ("R2_ACCESS_KEY",), str),

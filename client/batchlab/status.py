@@ -26,6 +26,10 @@ class State(StrEnum):
     CANCELLED = "cancelled"
     EXPIRED = "expired"  # it had ended, and its artifacts are deleted
 
+    @property
+    def ended(self) -> bool:
+        return self in ENDED
+
 
 ENDED = frozenset({State.SUCCEEDED, State.PARTIAL, State.FAILED, State.CANCELLED, State.EXPIRED})
 
@@ -110,7 +114,7 @@ class Status(BaseModel):
 
     @property
     def ended(self) -> bool:
-        return self.state in ENDED
+        return self.state.ended
 
     def may_follow(self, earlier: Status | None) -> bool:
         """Whether this may be written over `earlier`: forward, or the same state again; an end stays."""

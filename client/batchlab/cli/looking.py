@@ -55,13 +55,13 @@ def items(
       batchlab items 01kax4 --json | jq -r '.[] | select(.outcome == "failed") | .key'
     """
     from batchlab.cli.choosing import choose_job
-    from batchlab.cli.item_lines import item_lines
     from batchlab.cli.views import items_as_json, items_text
+    from batchlab.items import items_of
     from batchlab.records import JobRecords
 
     found = look_at(store)
     records = JobRecords(found, choose_job(found, job))
-    lines = item_lines(records, failed_only=failed)
+    lines = items_of(records, failed_only=failed)
     typer.echo(items_as_json(lines) if as_json else items_text(lines, failed_only=failed))
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from batchlab.cli.item_lines import ItemLine
+from batchlab.api import ItemInfo
 from batchlab.cli.places import pretty
 from batchlab.cli.tables import ago, state_coloured, table
 from batchlab.report import Report, render
@@ -54,7 +53,7 @@ def status_as_json(status: Status, report: Report | None, now: datetime) -> str:
     )
 
 
-def items_text(lines: Sequence[ItemLine], *, failed_only: bool) -> str:
+def items_text(lines: Sequence[ItemInfo], *, failed_only: bool) -> str:
     if not lines:
         return "No item has failed." if failed_only else "No item has ended yet."
     if failed_only:
@@ -74,8 +73,8 @@ def items_text(lines: Sequence[ItemLine], *, failed_only: bool) -> str:
     return table(("KEY", "OUTCOME", "ATTEMPTS", "SIZE", "TOOK", "WHY"), rows_of_all)
 
 
-def items_as_json(lines: Sequence[ItemLine]) -> str:
-    return _json([asdict(line) for line in lines])
+def items_as_json(lines: Sequence[ItemInfo]) -> str:
+    return _json([line.model_dump(mode="json") for line in lines])
 
 
 def jobs_text(statuses: Sequence[Status], now: datetime, store_url: str) -> str:

@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from batchlab.api import ItemInfo
 from batchlab.outcome import Done, Failed, Outcome, Skipped
 from batchlab.records import JobRecords, outcomes_of
 from batchlab.report import Report
 
 
-@dataclass(frozen=True)
-class ItemLine:
-    """One item."""
-
-    key: str
-    outcome: str  # done, failed or skipped
-    attempts: int = 0
-    size_bytes: int = 0
-    seconds: float = 0.0
-    kind: str = ""  # of a failure
-    message: str = ""
-    recoverable: bool = False  # a retry may help although nobody mends the item
-
-
-def item_lines(records: JobRecords, *, failed_only: bool) -> list[ItemLine]:
+def items_of(records: JobRecords, *, failed_only: bool) -> list[ItemInfo]:
     """The items of the job's generation, in the order of the plan where the report has them all."""
     status = records.status()
     report = records.report(status.generation) if status.ended else None
@@ -52,12 +38,12 @@ def _with_the_rest_done(
     return {**planned, **recorded}
 
 
-def _of_report(report: Report, *, failed_only: bool) -> Iterable[ItemLine]:
+def _of_report(report: Report, *, failed_only: bool) -> Iterable[ItemInfo]:
     failures = {failure.key: failure for failure in report.failures}
     took = {item.key: item for item in report.items}
     for key in failures if failed_only else took:
         item, failure = took.get(key), failures.get(key)
-        yield ItemLine(
+        yield ItemInfo(
             key=key,
             outcome=item.outcome if item else "failed",
             attempts=failure.attempts if failure else item.attempts if item else 0,
@@ -69,10 +55,10 @@ def _of_report(report: Report, *, failed_only: bool) -> Iterable[ItemLine]:
         )
 
 
-def _of_outcomes(outcomes: Iterable[Outcome]) -> Iterable[ItemLine]:
+def _of_outcomes(outcomes: Iterable[Outcome]) -> Iterable[ItemInfo]:
     for outcome in outcomes:
         failed = outcome if isinstance(outcome, Failed) else None
-        yield ItemLine(
+        yield ItemInfo(
             key=outcome.key,
             outcome=outcome.outcome,
             attempts=outcome.attempts,

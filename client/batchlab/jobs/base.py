@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from pydantic import AliasChoices, AliasGenerator, BaseModel, ConfigDict, GetJsonSchemaHandler
@@ -42,6 +43,10 @@ class JobParams(ParamsModel):
 
     delivers: ClassVar[bool] = False  # whether the job writes files, so that its document must name an output
     previews: ClassVar[bool] = False  # whether a dry run asks the processor what it would do
+
+    def sources(self) -> Iterator[str]:
+        """The URLs that the params themselves name to be read from; not those in the lists that these hold."""
+        yield from ()
 
     def divisible(self) -> bool:
         """Whether several machines may share the items (shards > 1)."""

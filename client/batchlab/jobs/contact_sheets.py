@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, model_validator
@@ -117,6 +118,9 @@ class ContactSheetsParams(SheetStyle, JobParams):
         if self.query is not None and self.database is None:
             raise ValueError("query: a query asks a database; name it, too.")
         return self
+
+    def sources(self) -> Iterator[str]:
+        yield from (url for url in (self.manifest, self.photos, *self.logos) if url is not None)
 
     def style(self) -> SheetStyle:
         """The look alone, equal for two jobs whose sheets look the same."""

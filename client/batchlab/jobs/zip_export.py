@@ -195,6 +195,16 @@ class ZipExportParams(JobParams):
         ),
     ] = False
 
+    def sources(self) -> Iterator[str]:
+        for item in self.items:
+            match item:
+                case ItemSpec():
+                    yield item.url
+                case Manifest():
+                    yield item.manifest
+                case Prefix():
+                    yield item.prefix
+
     def divisible(self) -> bool:
         """The streaming sink writes one ZIP from its first byte to its last, on one machine."""
         return self.sink != "streaming" and not self.needs_streaming()

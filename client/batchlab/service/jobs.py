@@ -1,0 +1,90 @@
+"""The jobs of a store, as `batchlab.backend.Backend` asks of them: what stands behind every door."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from batchlab import notify
+from batchlab.api import Estimate, ItemPage, JobInfo, JobPage, JobTypeInfo, Link, LogPage
+from batchlab.backend import Backend, JobQuery
+from batchlab.document import JobDocument
+from batchlab.errors import NotFound
+from batchlab.ids import is_id
+from batchlab.jobs import params_model
+from batchlab.records import JobRecords
+from batchlab.service import submission
+from batchlab.service.admission import admit
+from batchlab.service.item_pages import item_page
+from batchlab.service.job_info import job_info, link_to
+from batchlab.service.listing import list_page
+
+if TYPE_CHECKING:
+    from batchlab.service.core import Service
+
+
+class Jobs(Backend):
+    """Answers from the store of `service`; what documents may touch is what its settings list."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    def submit(self, document: JobDocument) -> JobInfo:
+        admit(document, self.service.settings, self.service.store)
+        return self._info(submission.submit(self.service, document))
+
+    def estimate(self, document: JobDocument) -> Estimate:
+        from batchlab.estimate import estimate
+
+        admit(document, self.service.settings, self.service.store)
+        return estimate(document, self.service.settings)
+
+    def get(self, job_id: str) -> JobInfo:
+        return self._info(self._records(job_id))
+
+    def list(self, query: JobQuery) -> JobPage:
+        return list_page(self.service.store, query)
+
+    def items(
+        self, job_id: str, *, outcome: str | None = None, limit: int = 1000, cursor: str | None = None
+    ) -> ItemPage:
+        return item_page(self._records(job_id), outcome=outcome, limit=limit, cursor=cursor)
+
+    def logs(self, job_id: str, *, cursor: str | None = None) -> LogPage:
+        return self.service.runner.logs(self._existing(job_id), cursor)
+
+    def cancel(self, job_id: str) -> JobInfo:
+        records = self._existing(job_id)
+        submission.cancel(self.service, records)
+        return self._info(records)
+
+    def retry(self, job_id: str) -> JobInfo:
+        records = self._existing(job_id)
+        submission.retry(self.service, records)
+        return self._info(records)
+
+    def link(self, job_id: str) -> Link:
+        return link_to(self._records(job_id), self.service.settings)
+
+    def replay(self, job_id: str) -> int:
+        return notify.replay(self._existing(job_id), self.service.outlets)
+
+    def job_types(self) -> tuple[JobTypeInfo, ...]:
+        return tuple(JobTypeInfo(name=name, params=_schema(name)) for name in self.service.settings.job_types)
+
+    def _info(self, records: JobRecords) -> JobInfo:
+        return job_info(records, self.service.settings)
+
+    def _records(self, job_id: str) -> JobRecords:
+        if not is_id(job_id):
+            raise NotFound(f"{job_id[:40]!r} is no job id: expected 26 letters and digits.")
+        return JobRecords(self.service.store, job_id)
+
+    def _existing(self, job_id: str) -> JobRecords:
+        records = self._records(job_id)
+        records.document()
+        return records
+
+
+def _schema(name: str) -> dict[str, Any]:
+    model = params_model(name)
+    return {} if model is None else model.model_json_schema()

@@ -2,6 +2,7 @@
 
 BatchlabError
 ├── DocumentError      exit 2  the document or the call is wrong; all problems at once
+│   └── KeyTaken               its idempotency key belongs to a job with another content
 ├── UsageError         exit 2  the command line is wrong
 ├── NotFound           exit 5  no such job, item or document
 ├── Denied             exit 6  credentials are missing or not allowed to do this
@@ -38,6 +39,10 @@ class DocumentError(BatchlabError):
     def __init__(self, problems: list[str] | str) -> None:
         self.problems = [problems] if isinstance(problems, str) else problems
         super().__init__("\n".join(self.problems))
+
+
+class KeyTaken(DocumentError):
+    """The idempotency key belongs to a job with another content."""
 
 
 class UsageError(BatchlabError):

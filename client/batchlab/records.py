@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from batchlab.authority import Authority
 from batchlab.document import JobDocument, digest
-from batchlab.errors import Damaged, DocumentError, NotFound
+from batchlab.errors import Damaged, DocumentError, KeyTaken, NotFound
 from batchlab.lease import ALL, Lease, Waiting, acquire, held
 from batchlab.ledger import fold
 from batchlab.outcome import Outcome
@@ -64,14 +64,36 @@ class JobRecords:
 
     def status(self) -> Status:
         """Raises NotFound when the job does not exist; a job whose submission broke off here is queued."""
-        found = self.store.read(f"{self.folder}/status.json")
-        if found is not None:
-            return _read_as(Status, found.body, f"{self.folder}/status.json")
-        return queued(self.document(), self.store.now())
+        return self._status() or queued(self.document(), self.pending_since() or self.store.now())
 
     def create_status(self, status: Status) -> None:
         """The first status of the job. Raises AlreadyExists."""
         self.store.create(f"{self.folder}/status.json", status.model_dump(mode="json", exclude_defaults=True))
+
+    def list_and_queue(self, document: JobDocument) -> None:
+        """The job has its place in the index and its first status. May be repeated at any time."""
+        since = (
+            self.pending_since()
+        )  # before the status is read: pending is dropped only after that is written
+        status = self._status()
+        if status is None and since is None:
+            status = self._create_status(document, self.store.now())
+        # whichever there is remembers the time, so a repetition names it alike
+        created_at = status.created_at if status else since
+        assert created_at is not None
+        with contextlib.suppress(AlreadyExists):
+            self.store.create(index_name(document, created_at), {})
+        if status is None:
+            self._create_status(document, created_at)
+
+    def _create_status(self, document: JobDocument, created_at: datetime) -> Status:
+        with contextlib.suppress(AlreadyExists):
+            self.create_status(queued(document, created_at))
+        return self.status()
+
+    def _status(self) -> Status | None:
+        found = self.store.read(f"{self.folder}/status.json")
+        return None if found is None else _read_as(Status, found.body, f"{self.folder}/status.json")
 
     def save_status(self, status: Status) -> Status:
         """Writes `status` unless a later one is there; returns the one that stands."""
@@ -148,6 +170,11 @@ class JobRecords:
     def planned(self, generation: int) -> bool:
         return next(self.store.names(self._name(generation, "plan.json")), None) is not None
 
+    def dispatched(self, generation: int, phase: str) -> JSON | None:
+        """What batchlab.service.dispatch keeps of the phase's way to AWS Batch."""
+        found = self.store.read(self._name(generation, f"dispatch-{phase}.json"))
+        return None if found is None else found.body
+
     def save_plan(self, generation: int, plan: JSON) -> None:
         self.store.create(self._name(generation, "plan.json"), plan)
 
@@ -175,6 +202,21 @@ class JobRecords:
             return there
         return report
 
+    def create_pending(self) -> None:
+        """The job is on its way to whoever runs it: a sweeper sees that it gets there."""
+        with contextlib.suppress(AlreadyExists):
+            self.store.create(f"pending/{self.id}", {"at": _now(self.store)})
+
+    def pending(self) -> JSON | None:
+        """{"at"} of a job on its way, {"not_before"} of one that goes on by itself then, None of any other."""
+        found = self.store.read(f"pending/{self.id}")
+        return None if found is None else found.body
+
+    def pending_since(self) -> datetime | None:
+        """When the job was put on its way; None when it is on none."""
+        at = (self.pending() or {}).get("at")
+        return datetime.fromisoformat(at) if at else None
+
     def save_pending(self, not_before: datetime) -> None:
         """A sweeper starts the job again then."""
         self.store.put(f"pending/{self.id}", {"not_before": not_before.isoformat()})
@@ -199,35 +241,45 @@ def queued(document: JobDocument, created_at: datetime) -> Status:
 
 
 def submit_locally(store: Store, document: JobDocument, grant: Authority | None = None) -> JobRecords:
-    """Makes the job exist in `store`, once: a repeated submission gives the same job.
+    """Makes the job exist in `store`, once: a repeated submission gives the same job. Nobody is asked to run it.
 
-    Raises DocumentError when the id or the idempotency key already belongs to another document.
+    Raises DocumentError when the id already belongs to another document, KeyTaken when the idempotency key does.
+    """
+    records = create_job(store, document, grant, pending=False)
+    records.list_and_queue(records.document())
+    return records
+
+
+def create_job(store: Store, document: JobDocument, grant: Authority | None, *, pending: bool) -> JobRecords:
+    """From here the job exists; `list_and_queue` comes next. `pending`: a sweeper sees that it does, and runs.
+
+    Every step is create-only and may be repeated, so two who submit one job at once write the same documents, and
+    a key whose job was never written gets the job that its next submission brings.
     """
     if document.idempotency_key is not None:
         document = document.model_copy(update={"id": _claim_key(store, document)})
     records = JobRecords(store, document.id)
-    _refuse_another(records, document)  # before the grant: nobody widens what another job may touch
+    known = _refuse_another(records, document)  # before the grant: nobody widens what another job may touch
+    if pending and not known:  # else it stands there still, or whoever runs the job has it
+        records.create_pending()
     if grant is not None:
         records.save_grant(grant)
     try:
         records.create_document(document)
     except AlreadyExists:
         _refuse_another(records, document)
-    with contextlib.suppress(AlreadyExists):
-        records.create_status(queued(document, store.now()))
-    with contextlib.suppress(AlreadyExists):  # the status remembers the time, so a repetition names it alike
-        store.create(index_name(document, records.status().created_at), {})
     return records
 
 
-def _refuse_another(records: JobRecords, document: JobDocument) -> None:
-    """Raises DocumentError when the id belongs to a job that asks for something else."""
+def _refuse_another(records: JobRecords, document: JobDocument) -> bool:
+    """Whether the job exists; raises DocumentError when it asks for something else."""
     try:
         there = records.document()
     except NotFound:
-        return
+        return False
     if digest(there) != digest(document):
         raise DocumentError(f"id: job {records.id} exists with another content. Leave the id out.")
+    return True
 
 
 def _claim_key(store: Store, document: JobDocument) -> str:
@@ -242,7 +294,7 @@ def _claim_key(store: Store, document: JobDocument) -> str:
         found = store.read(name)
         assert found is not None
     if found.body["digest"] != mine:
-        raise DocumentError(
+        raise KeyTaken(
             f"idempotency_key: job {found.body['id']} has it already, with another content. "
             "Use a new key for a new job."
         )
@@ -291,6 +343,19 @@ def list_jobs(
         pairs = {unquote(part.split("=")[0]): unquote(part.split("=")[1]) for part in tags.split("/")[1:]}
         if (job_type is None or its_type == job_type) and (tag is None or pairs.get(tag[0]) == tag[1]):
             yield Listed(job_id, its_type, made, pairs, name)
+
+
+def at_its_end(document: JobDocument, report: Report) -> JSON:
+    """What the status says of a generation with this report, besides its state."""
+    kept = document.expires if report.artifacts else None
+    return {
+        "counts": report.counts,
+        "ended_at": report.ended_at,
+        "expires_at": report.ended_at + kept if kept is not None else None,
+        "resume_at": None,
+        "message": report.message,
+        "artifacts": tuple(artifact.name for artifact in report.artifacts),
+    }
 
 
 def outcomes_of(records: JobRecords, generation: int) -> dict[str, Outcome]:

@@ -131,4 +131,4 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     said = submit(tmp_path, "sqs", {}, PHOTOS)["error"]
     assert said == "BATCH_SQS_QUEUE_URL is not set in the Worker; ./deploy.sh prints it."
     assert "has no photos" in submit(tmp_path, "sqs", {}, [])["error"]
-    assert "--set worker_access=sqs" in submit(tmp_path, "none", {}, PHOTOS)["error"]
+    assert "--set worker_access=url" in submit(tmp_path, "none", {}, PHOTOS)["error"]

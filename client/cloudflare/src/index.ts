@@ -1,0 +1,13 @@
+export { hasEnded } from './answers.js';
+export type { Counts, Delivered, Estimate, ItemInfo, ItemPage, JobInfo, Outcome, Problem, State } from './answers.js';
+export { BatchLab } from './client.js';
+export type { ClientOptions, ItemQuery, Look } from './client.js';
+export type { JobDocument, NotifyTarget } from './document.js';
+export { BatchLabError, Denied, DocumentError, KeyTaken, NotFound, ServiceError, SettingsError, WebhookError } from './errors.js';
+export { AWSBatchIntegration } from './integration.js';
+export type { Submitted, SubmitOptions } from './integration.js';
+export type { Manifest, Photo } from './photos.js';
+export type { Access, Bucket, Env, Variables } from './settings.js';
+export { unwrapWebhook } from './webhook.js';
+export type { WebhookEvent } from './webhook.js';
+export { servePage } from './page/serve.js';

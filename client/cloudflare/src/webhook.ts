@@ -1,0 +1,100 @@
+import { WebhookError } from './errors.js';
+import type { State } from './answers.js';
+
+/** What a webhook tells: thin, so that the job is asked for what it does not say. */
+export interface WebhookEvent {
+  /** The same for every try of one notification: keep it, and a repeated one changes nothing. */
+  id: string;
+  /** Such as job.succeeded. */
+  type: string;
+  timestamp: string;
+  data: { id: string; state: State; [name: string]: unknown };
+}
+
+const TOLERANCE_SECONDS = 5 * 60; // Source: Standard Webhooks, "Verifying signatures"
+const LONGEST_BODY = 256 * 1024; // bytes; ours are under 2 kB
+
+/**
+ * What `request` tells, once its signature is known to be ours; the body is read here, and only once.
+ * `secrets` is one secret (whsec_...) or several, while one replaces another. Throws WebhookError.
+ * Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+ */
+export async function unwrapWebhook(request: Request, secrets: string | readonly string[], now: number = Date.now()): Promise<WebhookEvent> {
+  const id = request.headers.get('webhook-id');
+  const timestamp = request.headers.get('webhook-timestamp');
+  const signatures = request.headers.get('webhook-signature');
+  if (!id || !timestamp || !signatures) {
+    throw new WebhookError('This is no webhook: webhook-id, webhook-timestamp and webhook-signature are needed.', 400);
+  }
+  const sentAt = /^\d{1,12}$/.test(timestamp) ? Number(timestamp) : NaN;
+  if (!(Math.abs(now / 1000 - sentAt) <= TOLERANCE_SECONDS)) {
+    throw new WebhookError('The webhook was signed more than 5 minutes from now: is one of the clocks wrong?', 401);
+  }
+  const body = await bodyOf(request);
+  const signed = concatenated(new TextEncoder().encode(`${id}.${timestamp}.`), body);
+  const keys = (typeof secrets === 'string' ? [secrets] : secrets).map(secretBytes);
+  if (!(await anyMatches(keys, signed, signatures))) {
+    throw new WebhookError('The signature is not ours: is the secret the one that the service signs with?', 401);
+  }
+  return { ...parsed(body), id };
+}
+
+async function anyMatches(keys: Uint8Array<ArrayBuffer>[], signed: Uint8Array<ArrayBuffer>, header: string): Promise<boolean> {
+  const given = header.split(' ').filter((part) => part.startsWith('v1,')).slice(0, 10);
+  for (const secret of keys) {
+    const key = await crypto.subtle.importKey('raw', secret, { name: 'HMAC', hash: 'SHA-256' }, false, ['verify']);
+    for (const part of given) {
+      const signature = base64(part.slice(3));
+      // verify compares in constant time
+      if (signature !== null && (await crypto.subtle.verify('HMAC', key, signature, signed))) return true;
+    }
+  }
+  return false;
+}
+
+async function bodyOf(request: Request): Promise<Uint8Array<ArrayBuffer>> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of request.body ?? []) {
+    length += part.byteLength;
+    if (length > LONGEST_BODY) throw new WebhookError('The webhook is too long to be one of ours.', 413);
+    parts.push(part);
+  }
+  return concatenated(...parts);
+}
+
+function parsed(body: Uint8Array): Omit<WebhookEvent, 'id'> {
+  try {
+    const found = JSON.parse(new TextDecoder().decode(body)) as Partial<WebhookEvent> | null;
+    if (typeof found?.type === 'string' && typeof found.data === 'object') return found as Omit<WebhookEvent, 'id'>;
+  } catch {
+    // told below
+  }
+  throw new WebhookError('The webhook is signed, and its body is no event: is the sender newer than this package?', 400);
+}
+
+function secretBytes(secret: string): Uint8Array<ArrayBuffer> {
+  const bytes = base64(secret.replace(/^whsec_/, ''));
+  if (bytes === null || bytes.length === 0) {
+    throw new WebhookError('The webhook secret is not base64 behind whsec_: copy it from the settings of the service.', 500);
+  }
+  return bytes;
+}
+
+function base64(text: string): Uint8Array<ArrayBuffer> | null {
+  try {
+    return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  } catch {
+    return null;
+  }
+}
+
+function concatenated(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.byteLength;
+  }
+  return whole;
+}

@@ -49,23 +49,26 @@ def s3_client(
     connections: int = 32,
     attempts: int = 5,
     read_timeout_seconds: float = 60,
+    for_links: bool = False,
 ) -> S3Client:
     """A thread-safe S3 client for s3:// or r2://, made once for the same arguments.
 
-    `attempts` are botocore's own, with back-off and jitter. Raises UsageError when r2:// is asked for and
-    R2_ENDPOINT is not set, Denied when AWS_PROFILE names a profile that does not exist.
+    `attempts` are botocore's own, with back-off and jitter. `for_links`: the URLs it signs name the region.
+    Raises UsageError when r2:// is asked for and R2_ENDPOINT is not set, Denied when AWS_PROFILE names a profile
+    that does not exist.
     """
     endpoint = settings.r2_endpoint if scheme == "r2" else settings.s3_endpoint
     if scheme == "r2":
         check_r2(settings)
     keys = (settings.r2_access_key, settings.r2_secret_key) if scheme == "r2" else ("", "")
-    wanted = (scheme, endpoint, *keys, connections, attempts, read_timeout_seconds)
+    wanted = (scheme, endpoint, *keys, connections, attempts, read_timeout_seconds, for_links)
     with _lock:
         if wanted not in _clients:
             _clients[wanted] = _new_s3_client(
                 scheme,
                 endpoint,
                 *keys,
+                for_links=for_links,
                 retries={"mode": "standard", "total_max_attempts": attempts},
                 connect_timeout=10,
                 read_timeout=read_timeout_seconds,
@@ -112,19 +115,24 @@ def credentials() -> tuple[Callable[[], Keys], str]:
     return keys, session.region_name or ""
 
 
-def _new_s3_client(scheme: str, endpoint: str, access_key: str, secret_key: str, **config: Any) -> S3Client:
+def _new_s3_client(
+    scheme: str, endpoint: str, access_key: str, secret_key: str, *, for_links: bool, **config: Any
+) -> S3Client:
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
     secure = not endpoint.startswith("http://")
+    # Unless told "virtual", botocore signs URLs for bucket.s3.amazonaws.com; newer regions, and new buckets for some
+    # hours, answer there with a redirect that no signature survives. Source: boto/boto3 #3015, #4768
+    at_aws = "virtual" if for_links else "auto"
     settled = Config(
         signature_version="s3v4",
         # boto3 >= 1.36 sends checksums that R2 and others refuse, at times as Unauthorized (boto/boto3 #4409)
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
         # without checksums botocore hashes every payload, 1.2 CPU-s per GB; TLS guards it already
-        s3={"payload_signing_enabled": not secure, "addressing_style": "path" if endpoint else "auto"},
+        s3={"payload_signing_enabled": not secure, "addressing_style": "path" if endpoint else at_aws},
         **config,
     )
     more: dict[str, Any] = {"endpoint_url": endpoint} if endpoint else {}

@@ -55,6 +55,17 @@ def test_amazon_itself_is_asked_when_no_endpoint_is_set() -> None:
     assert client.meta.config.s3["addressing_style"] == "auto"  # type: ignore[attr-defined]
 
 
+def test_a_signed_link_names_the_region_where_no_redirect_would_break_its_signature(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in (("ACCESS_KEY_ID", "a"), ("SECRET_ACCESS_KEY", "b"), ("DEFAULT_REGION", "eu-north-1")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setattr(aws, "_clients", {})
+    client = aws.s3_client("s3", Settings(), for_links=True)
+    link = client.generate_presigned_url("get_object", Params={"Bucket": "album", "Key": "a.zip"})
+    assert link.startswith("https://album.s3.eu-north-1.amazonaws.com/a.zip?")
+
+
 def test_one_client_serves_all_who_ask_for_the_same() -> None:
     assert aws.s3_client("r2", R2) is aws.s3_client("r2", R2)
     assert aws.s3_client("r2", R2, attempts=1) is not aws.s3_client("r2", R2)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from batchlab.cli import database, demo, job_types, looking, on_aws, running
+from batchlab.cli import database, demo, job_types, looking, on_aws, running, webhook
 
 app = typer.Typer(
     name="batchlab",
@@ -30,6 +30,7 @@ app.command("doctor")(on_aws.doctor)
 app.command("scale")(on_aws.scale)
 app.command("types")(job_types.types)
 app.add_typer(database.app, name="db")
+app.add_typer(webhook.app, name="webhook")
 
 
 def _print_version(wanted: bool) -> None:

@@ -14,6 +14,7 @@ from batchlab.notify.notification import Notification, Place, Read, as_json, rea
 from batchlab.notify.outlets import Outlets
 from batchlab.notify.schedule import CLAIM, next_try
 from batchlab.records import JobRecords
+from batchlab.redact import shown
 from batchlab.status import Status
 from batchlab.store import AlreadyExists
 from batchlab.targets import EmailTarget, Event, NotifyTarget
@@ -51,6 +52,23 @@ def replay(records: JobRecords, outlets: Outlets) -> int:
         _start_over(records, place)
     announce(records, outlets)
     return len(again)
+
+
+def told(records: JobRecords) -> list[tuple[str, Notification]]:
+    """Whom the job tells of its end, as they may be shown, and how far that is; [] before it has ended."""
+    status, document = records.status(), records.document()
+    if not status.ended:
+        return []
+    found = [
+        read(records, place)
+        for place in _places(records, document, status)
+        if place.event == event_of(status)
+    ]
+    return [(_shown(document.notify[each.place.number - 1]), each.notification) for each in found if each]
+
+
+def _shown(target: NotifyTarget) -> str:
+    return target.email if isinstance(target, EmailTarget) else shown(target.webhook)
 
 
 def event_of(status: Status) -> Event:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from batchlab.document import JobDocument
+from batchlab.page import download_url, page_url, token
 from batchlab.records import JobRecords
 from batchlab.report import Report
 from batchlab.settings import Settings
@@ -90,7 +91,5 @@ def _links(records: JobRecords, settings: Settings) -> tuple[str | None, str | N
     """The addresses of the customer's page and of the file itself."""
     if not settings.public_base_url:
         return None, None
-    from batchlab.page import download_url, page_url, token
-
     job_token = token(records)
     return page_url(settings, job_token), download_url(settings, job_token)

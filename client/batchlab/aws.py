@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from batchlab.aws_signing import Keys
 from batchlab.errors import BatchlabError, Denied, ServiceError, UsageError
@@ -125,7 +125,7 @@ def _new_s3_client(
     secure = not endpoint.startswith("http://")
     # Unless told "virtual", botocore signs URLs for bucket.s3.amazonaws.com; newer regions, and new buckets for some
     # hours, answer there with a redirect that no signature survives. Source: boto/boto3 #3015, #4768
-    at_aws = "virtual" if for_links else "auto"
+    at_aws: Literal["virtual", "auto"] = "virtual" if for_links else "auto"
     settled = Config(
         signature_version="s3v4",
         # boto3 >= 1.36 sends checksums that R2 and others refuse, at times as Unauthorized (boto/boto3 #4409)

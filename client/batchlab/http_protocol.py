@@ -33,6 +33,7 @@ M = TypeVar("M", bound=BaseModel)
 LONGEST_PAUSE_SECONDS = 60.0  # a Retry-After between two attempts counts up to here; then the caller is told
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _UNTOUCHED = frozenset({425, 429, 503})  # refused before anything was done
+_HEADER_KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 _DOCUMENT = frozenset({400, 409, 410, 413, 415, 422})
 
 
@@ -71,8 +72,8 @@ class Look:
 def submission(document: JobDocument) -> Ask[Look]:
     """May be repeated: the key, or else the document's own id, makes two submissions one job."""
     key = document.idempotency_key or document.id
-    # A header holds ASCII; a key in other letters stands in the document alone, and counts from there.
-    headers = {"idempotency-key": key} if key.isascii() else {}
+    # A header cannot spell every key; another one stands in the document alone, and counts from there.
+    headers = {"idempotency-key": key} if _HEADER_KEY.fullmatch(key) else {}
     body = _json(document.as_json())
     return Ask("POST", "/v1/jobs", _look(None), headers=headers, body=body, in_flight=True)
 

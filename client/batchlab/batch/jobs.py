@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,10 +13,7 @@ from batchlab import aws
 from batchlab.batch.address import FORM, BatchAddress
 from batchlab.document import JobDocument
 from batchlab.errors import NotFound, UsageError
-from batchlab.records import submit_locally
-from batchlab.service.dispatch import BatchPlace, Dispatcher
 from batchlab.settings import Settings
-from batchlab.stores import open_store
 
 STATES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
 ENDED = frozenset({"SUCCEEDED", "FAILED"})
@@ -57,16 +54,25 @@ class BatchJobs:
         """
         if not (self._address.definition and self._address.store):
             raise UsageError(f"To submit, the URL needs a job definition and a store: {FORM}")
-        store = open_store(self._address.store, settings=self._settings)
-        records = submit_locally(store, document)
-        place = BatchPlace(self._address.queue, self._address.queue, self._address.definition)
-        # one attempt: a lost answer may be a started job, and the dispatcher looks before it asks again
-        batch = self._client("batch", 1)
+        from batchlab.batch.runner import BatchRunner
+        from batchlab.service.core import Service
+        from batchlab.service.submission import submit
+
+        settings = replace(
+            self._settings,
+            store=self._address.store,
+            job_queue=self._address.queue,
+            express_job_queue=self._address.queue,
+            job_definition=self._address.definition,
+            aws_region=self._address.region or self._settings.aws_region,
+        )
         with asking(f"queue {self._address.queue}"):
-            batch_job = Dispatcher(store, batch, place).dispatch(records.id)
-        if batch_job is None:
+            runner = BatchRunner(settings)
+            records = submit(Service.of_settings(settings, runner), document)
+        ours = runner.batch_jobs(records)
+        if records.status().ended or not ours:
             raise UsageError(f"Job {records.id} has ended. `batchlab retry {records.id}` takes it up again.")
-        return Submitted(records.id, batch_job)
+        return Submitted(records.id, ours[-1])
 
     def describe(self, ids: Iterable[str]) -> list[dict[str, Any]]:
         """What AWS Batch says of these jobs; it forgets a job 7 days after its end, and such a one is left out."""
@@ -114,28 +120,35 @@ class BatchJobs:
         behind: dict[str, str] = {}  # by stream: where the next lines begin
         while True:
             job = self.one(job_id)
-            options = job.get("container", {}).get("logConfiguration", {}).get("options", {})
-            for stream in _streams(job):
-                yield from self._lines(options.get("awslogs-group", DEFAULT_LOG_GROUP), stream, behind)
+            for stream in streams(job):
+                yield from self._lines(log_group(job), stream, behind)
             if not follow or job["status"] in ENDED:
                 return
             sleep(_POLL_SECONDS)
 
     def _lines(self, group: str, stream: str, behind: dict[str, str]) -> Iterator[LogLine]:
         while True:
-            wanted = {"nextToken": behind[stream]} if stream in behind else {}
-            # a container that has not written yet has no stream
-            with asking(f"log {group}", absent=("ResourceNotFoundException",)):
-                page = self._client("logs").get_log_events(
-                    logGroupName=group, logStreamName=stream, startFromHead=True, **wanted
-                )
-                for event in page["events"]:
-                    yield LogLine(datetime.fromtimestamp(event["timestamp"] / 1000, UTC), event["message"])
-                token = page["nextForwardToken"]
-                if behind.get(stream) != token:
-                    behind[stream] = token
-                    continue
-            return  # the same token again is the end of the stream
+            lines, token = self.lines(group, stream, behind.get(stream, ""))
+            yield from lines
+            if token == behind.get(stream, ""):  # the same token again is the end of the stream
+                return
+            behind[stream] = token
+
+    def lines(self, group: str, stream: str, behind: str = "") -> tuple[Sequence[LogLine], str]:
+        """The next lines of a log stream, at most 1 MB, and where those after them begin: the next `behind`."""
+        wanted = {"nextToken": behind} if behind else {}
+        lines: Sequence[LogLine] = ()
+        # a container that has not written yet has no stream
+        with asking(f"log {group}", absent=("ResourceNotFoundException",)):
+            page = self._client("logs").get_log_events(
+                logGroupName=group, logStreamName=stream, startFromHead=True, **wanted
+            )
+            lines = tuple(
+                LogLine(datetime.fromtimestamp(event["timestamp"] / 1000, UTC), event["message"])
+                for event in page["events"]
+            )
+            behind = page["nextForwardToken"]
+        return lines, behind
 
     def _client(self, service: str, attempts: int = _READ_ATTEMPTS) -> Any:
         key = service, attempts
@@ -157,7 +170,13 @@ def asking(what: str, *, absent: tuple[str, ...] = ()) -> Iterator[None]:
             raise aws.explained(error, what) from None
 
 
-def _streams(job: dict[str, Any]) -> list[str]:
+def log_group(job: dict[str, Any]) -> str:
+    """Where its containers write."""
+    options = job.get("container", {}).get("logConfiguration", {}).get("options", {})
+    return str(options.get("awslogs-group", DEFAULT_LOG_GROUP))
+
+
+def streams(job: dict[str, Any]) -> list[str]:
     """The log streams of its starts, in order; each start has its own."""
     containers = [attempt.get("container", {}) for attempt in job.get("attempts", [])]
     containers.append(job.get("container", {}))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import secrets
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from batchlab.document import JobDocument
 from batchlab.errors import ServiceError, UsageError
 from batchlab.local import job_url
 from batchlab.records import JobRecords
+from batchlab.service.phases import ALL, Start
 from batchlab.settings import Settings
 from batchlab.store import JSON, AlreadyExists, Store, Stored, VersionConflict
 
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
     from mypy_boto3_batch.type_defs import ContainerOverridesTypeDef, ResourceRequirementTypeDef
 
-ALL = "all"  # the phase of a job that one container runs from plan to collect
 CLAIM = timedelta(seconds=60)  # no function of ours lives longer, so an older claim's owner is dead
 SUBMITS_PER_SECOND = (
     20.0  # of one function; two run at once, and an account has 50 (AWS Batch service quotas)
@@ -44,7 +45,7 @@ class NotYet(ServiceError):
 
 
 class Pace:
-    """At most so many starts a second, evenly spaced."""
+    """At most so many starts a second, evenly spaced, however many threads ask."""
 
     def __init__(
         self,
@@ -57,13 +58,16 @@ class Pace:
         self._monotonic = monotonic
         self._sleep = sleep
         self._next = 0.0
+        self._lock = threading.Lock()
 
     def wait(self) -> None:
         """Returns when the next start is due."""
-        now = self._monotonic()
-        if now < self._next:
-            self._sleep(self._next - now)
-        self._next = max(now, self._next) + self._interval_seconds
+        with self._lock:
+            now = self._monotonic()
+            mine = max(now, self._next)
+            self._next = mine + self._interval_seconds
+        if now < mine:
+            self._sleep(mine - now)
 
     def back_off(self, attempt: int) -> None:
         """Sleeps up to 0.25 s, 0.5 s, ... 4 s after attempts counted from 0, at least half of it."""
@@ -99,64 +103,76 @@ class Dispatcher:
         self._place = place
         self._pace = pace or Pace()
 
-    def dispatch(self, job_id: str, phase: str = ALL) -> str | None:
-        """Afterwards AWS Batch has the job's current generation; returns the id it has there.
+    def dispatch(self, job_id: str, start: Start | None = None) -> str | None:
+        """Afterwards AWS Batch has this start of the job's current generation; returns the id it has there.
 
-        None: the job has ended, and there is nothing to run. Raises NotFound for a job that does not exist, NotYet
-        when somebody else is at it or AWS Batch is busy.
+        Without `start` it is the whole job in one container. None: the job has ended, and there is nothing to run.
+        Raises NotFound for a job that does not exist, NotYet when somebody else is at it or AWS Batch is busy.
         """
+        start = start or Start()
         records = JobRecords(self._store, job_id)
         document, status = records.document(), records.status()
         if status.ended:
             return None
-        claim = f"{records.folder}/g{status.generation}/dispatch-{phase}.json"
-        name = batch_job_name(document, status.generation, phase)
-        queue = (
-            self._place.express_queue if document.resources.queue == "express" else self._place.standard_queue
-        )
-        version, earlier = self._claim(claim)
-        if earlier is not None and "batch_job" in earlier:
-            return str(earlier["batch_job"])
-        found = self._look(queue, name) if earlier is not None else None
-        batch_job = found or self._submit(queue, name, document)
-        self._note(claim, version, batch_job, queue)
+        claim = f"{records.folder}/g{status.generation}/dispatch-{start.phase}.json"
+        name = batch_job_name(document, status.generation, start.phase)
+        express = document.resources.queue == "express"
+        queue = self._place.express_queue if express else self._place.standard_queue
+        version, mine, taken_over = self._claim(claim, start)
+        if "batch_job" in mine:
+            return str(mine["batch_job"])
+        earlier = [each["batch_job"] for each in mine.get("earlier", ())]
+        found = self._look(queue, name, earlier) if taken_over else None
+        batch_job = found or self._submit(queue, name, document, start)
+        self._note(claim, version, {**mine, "batch_job": batch_job, "queue": queue})
         records.drop_pending()
         return batch_job
 
-    def _claim(self, name: str) -> tuple[str, JSON | None]:
-        """The version of our claim, and the claim that it took over; one with a Batch id stays as it is."""
+    def _claim(self, name: str, start: Start) -> tuple[str, JSON, bool]:
+        """The claim that stands, its version, and whether it was another's whose owner may have submitted.
+
+        One with a Batch id stays as it is, unless that is the Batch job whose place `start` takes.
+        """
         now = self._store.now()
-        mine = {"at": now.isoformat(), "token": secrets.token_hex(8)}
+        mine: JSON = {"at": now.isoformat(), "token": secrets.token_hex(8)}
         try:
-            return self._store.create(name, mine), None
+            return self._store.create(name, mine), mine, False
         except AlreadyExists:
             there = self._store.read(name)
         if there is None or not _takeable(there, now):
             raise NotYet(f"{name}: another dispatcher is submitting the job.")
-        if "batch_job" in there.body:
-            return there.version, there.body
+        before, known = there.body.get("earlier", []), there.body.get("batch_job")
+        if known is not None:
+            if known != start.after:
+                return there.version, there.body, False
+            before = [*before, {"batch_job": known, "why": start.why}]
+        if before:
+            mine["earlier"] = before
         try:
-            return self._store.replace(name, mine, there.version), there.body
+            return self._store.replace(name, mine, there.version), mine, known is None
         except VersionConflict:
             raise NotYet(f"{name}: another dispatcher took the claim over.") from None
 
-    def _look(self, queue: str, name: str) -> str | None:
+    def _look(self, queue: str, name: str, earlier: list[str]) -> str | None:
         """The Batch id of the job with this name: an earlier dispatcher submitted it and was killed."""
         try:
             found = self._batch.list_jobs(jobQueue=queue, filters=[{"name": "JOB_NAME", "values": [name]}])
         except Exception as error:  # noqa: BLE001  whatever it is, submitting blindly could start the job twice
             raise NotYet(aws.explained(error, f"Looking for {name} in {queue}").message) from None
-        jobs = found["jobSummaryList"]
-        return jobs[0]["jobId"] if jobs else None
+        jobs = [job["jobId"] for job in found["jobSummaryList"] if job["jobId"] not in earlier]
+        return jobs[0] if jobs else None
 
-    def _submit(self, queue: str, name: str, document: JobDocument) -> str:
+    def _submit(self, queue: str, name: str, document: JobDocument, start: Start) -> str:
+        url = job_url(self._store.url, document.id)
         request: dict[str, Any] = {
             "jobName": name,
             "jobQueue": queue,
             "jobDefinition": self._place.definition,
-            "parameters": {"job": job_url(self._store.url, document.id)},
-            "containerOverrides": _overrides(document),
+            "parameters": {"job": url},
+            "containerOverrides": _overrides(document, start, url),
         }
+        if start.shards > 1:
+            request["arrayProperties"] = {"size": start.shards}
         check_request(request)
         for attempt in range(THROTTLED_TRIES):
             self._pace.wait()
@@ -170,10 +186,10 @@ class Dispatcher:
                 return answer["jobId"]
         raise NotYet(f"Submitting {name} to {queue}: AWS Batch takes no more jobs just now.")
 
-    def _note(self, claim: str, version: str, batch_job: str, queue: str) -> None:
-        body = {"at": self._store.now().isoformat(), "batch_job": batch_job, "queue": queue}
+    def _note(self, claim: str, version: str, body: JSON) -> None:
+        body = {field: value for field, value in body.items() if field != "token"}
         try:
-            self._store.replace(claim, body, version)
+            self._store.replace(claim, {**body, "at": self._store.now().isoformat()}, version)
         except VersionConflict:
             raise NotYet(f"{claim}: the claim ran out while the job was submitted.") from None
 
@@ -187,12 +203,16 @@ def _takeable(there: Stored, now: datetime) -> bool:
     return "batch_job" in there.body or now - datetime.fromisoformat(there.body["at"]) >= CLAIM
 
 
-def _overrides(document: JobDocument) -> ContainerOverridesTypeDef:
+def _overrides(document: JobDocument, start: Start, url: str) -> ContainerOverridesTypeDef:
     asked = {"VCPU": document.resources.vcpus, "MEMORY": document.resources.memory_mib}
     requirements: list[ResourceRequirementTypeDef] = [
         {"type": kind, "value": str(value)}  # type: ignore[typeddict-item]  # the keys above are the types
         for kind, value in asked.items()
         if value is not None
     ]
-    overrides: dict[str, Any] = {"resourceRequirements": requirements} if requirements else {}
-    return overrides  # type: ignore[return-value]  # of the one optional field
+    overrides: ContainerOverridesTypeDef = {"resourceRequirements": requirements} if requirements else {}
+    if start.phase != ALL:
+        overrides["command"] = ["run", "--job", url, "--phase", start.phase]
+        if start.phase == "work" and start.shards == 1:  # a child of an array is the shard of its index
+            overrides["command"] += ["--shard", "1/1"]  # type: ignore[operator]  # the list above
+    return overrides

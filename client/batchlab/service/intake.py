@@ -18,32 +18,34 @@ from batchlab.ids import id_from_bits, is_id
 from batchlab.kinds import ItemError
 from batchlab.locations import locate
 from batchlab.reading import LARGEST_BYTES, read_text
-from batchlab.records import submit_locally
+from batchlab.records import JobRecords
+from batchlab.service.admission import admit, allowed_types
+from batchlab.service.core import Service
+from batchlab.service.submission import submit
 from batchlab.settings import Settings
-from batchlab.store import Store
 
 
-def accept(body: str, message_id: str, store: Store, settings: Settings) -> str:
-    """The id of the job that the message means, which exists in the store afterwards.
+def accept(body: str, message_id: str, service: Service) -> str:
+    """The id of the job that the message means, which is on its way afterwards.
 
-    Raises DocumentError for a message that no job can be made of: a bad document, a place or type not allowed.
+    Raises DocumentError for a message that no job can be made of (a bad document, a place or type not allowed),
+    NotFound for an id that no job has, ServiceError when the same message succeeds later.
     """
-    authority = Authority.of_settings(settings, store_url=store.url)
+    store, settings = service.store, service.settings
     values: Any = _values(body)
     named = values["job"] if list(values) == ["job"] else None
     if isinstance(named, str):
         known = named.removeprefix(f"{store.url}/jobs/").removesuffix("/job.json")
         if is_id(known):
+            service.runner.start(JobRecords(store, known))
             return known
+        authority = Authority.of_settings(settings, store_url=store.url)
         values = read_text(_fetch(named, authority, settings), named)
     if isinstance(values, dict) and "id" not in values:
         values = {**values, "id": id_from_bits(uuid.UUID(message_id).int)}
-    document = load_document(values, name="message")
-    outputs = () if document.output is None else (document.output,)
-    refused = authority.refusals(job_type=document.type, outputs=outputs)
-    if refused:
-        raise DocumentError(refused)
-    return submit_locally(store, document).id
+    document = load_document(values, name="message", types=allowed_types(settings))
+    admit(document, settings, store)
+    return submit(service, document).id
 
 
 def _values(body: str) -> dict[str, Any]:

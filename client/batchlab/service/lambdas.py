@@ -1,4 +1,7 @@
-"""The handlers that AWS Lambda calls: api, public, dispatcher, notifier. What they need is made once a container."""
+"""The handlers that AWS Lambda calls: api, public, dispatcher, notifier, sweeper. They decide nothing.
+
+What they need is made once a container.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,14 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from batchlab import aws
+from batchlab.batch.runner import BatchRunner
 from batchlab.errors import BatchlabError, DocumentError, NotFound
-from batchlab.service.dispatch import BatchPlace, Dispatcher
+from batchlab.service.core import Service
+from batchlab.service.events import job_of_event
+from batchlab.service.follow import look, tick
 from batchlab.service.intake import accept
+from batchlab.service.queue import QueueRunner
+from batchlab.service.secrets import with_secrets
 from batchlab.settings import Settings
 from batchlab.stores import open_store
 
@@ -38,10 +46,23 @@ def dispatcher(event: JSON, context: Any) -> JSON:
 
 
 def notifier(event: JSON, context: Any) -> JSON:
-    """Events of AWS Batch. They are written to the log; telling people comes with the endpoint."""
+    """Events of AWS Batch, up to 10: each job they are about is looked at once; returns those that must come again."""
+    by_job: dict[str, list[str]] = {}
     for record in event["Records"]:
-        logger.warning("event: %s", record["body"])
-    return {"batchItemFailures": []}
+        job_id = job_of_event(record["body"], _store().url)
+        if job_id is None:
+            logger.warning("message %s is about no job of ours: %s", record["messageId"], record["body"])
+        else:
+            by_job.setdefault(job_id, []).append(record["messageId"])
+    failed = [message for job_id, messages in by_job.items() if not _looked(job_id) for message in messages]
+    return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
+
+
+def sweeper(event: JSON, context: Any) -> JSON:
+    """Called every minute: jobs whose time has come, and submissions that were killed half way."""
+    count = tick(_service())
+    logger.info("looked at %d jobs", count)
+    return {"jobs": count}
 
 
 def api(event: JSON, context: Any) -> JSON:
@@ -60,9 +81,7 @@ def _dispatch(record: JSON, milliseconds_left: int) -> int | None:
         return 0
     message = record["messageId"]
     try:
-        store, settings = _store(), _settings()
-        job_id = accept(record["body"], message, store, settings)
-        batch_job = _dispatcher().dispatch(job_id)
+        job_id = accept(record["body"], message, _service())
     except (DocumentError, NotFound) as error:
         # No waiting makes it right: its tries are used up at once, and the dead-letter queue's alarm tells.
         logger.error("message %s is no job: %s", message, error.message)
@@ -73,8 +92,20 @@ def _dispatch(record: JSON, milliseconds_left: int) -> int | None:
     except Exception:
         logger.exception("message %s is tried again", message)
         return LATER_SECONDS
-    logger.info("job %s is %s in AWS Batch", job_id, batch_job or "over, and not")
+    logger.info("job %s is on its way", job_id)
     return None
+
+
+def _looked(job_id: str) -> bool:
+    try:
+        look(_service(), job_id)
+    except BatchlabError as error:
+        logger.warning("job %s is looked at again: %s", job_id, error.message)
+    except Exception:
+        logger.exception("job %s is looked at again", job_id)
+    else:
+        return True
+    return False
 
 
 def _show_again(record: JSON, seconds: int) -> None:
@@ -98,7 +129,7 @@ def _not_here(what: str) -> JSON:
 
 @cache
 def _settings() -> Settings:
-    settings = Settings.from_environment(os.environ)
+    settings = Settings.from_environment(with_secrets(os.environ))
     logger.setLevel(
         settings.log_level.upper()
     )  # Lambda's own handler writes; by itself it lets warnings through only
@@ -117,5 +148,18 @@ def _sqs() -> SQSClient:
 
 
 @cache
-def _dispatcher() -> Dispatcher:
-    return Dispatcher(_store(), aws.service_client("batch", attempts=1), BatchPlace.of_settings(_settings()))
+def _service() -> Service:
+    """With AWS Batch itself as the runner."""
+    return Service.of_settings(_settings(), _runner(), _store())
+
+
+@cache
+def _endpoint_service() -> Service:
+    """With the intake queue before AWS Batch."""
+    queue = QueueRunner(_runner(), _sqs(), _settings().intake_queue_url)
+    return Service.of_settings(_settings(), queue, _store())
+
+
+@cache
+def _runner() -> BatchRunner:
+    return BatchRunner(_settings(), _store())

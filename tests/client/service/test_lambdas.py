@@ -92,7 +92,7 @@ def intake(
         monkeypatch.setenv(name, value)
     for name, value in moto_s3.environment().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(aws, "service_client", lambda name, **_: getattr(account, name))
+    monkeypatch.setattr(aws, "service_client", lambda name, *_, **__: getattr(account, name))
     made = Intake(account, moto_bucket, url, dead, [])
     show_again = lambdas._show_again
 
@@ -101,7 +101,7 @@ def intake(
         show_again(record, 0)
 
     monkeypatch.setattr(lambdas, "_show_again", at_once)
-    made_once = (lambdas._settings, lambdas._store, lambdas._sqs, lambdas._dispatcher)
+    made_once = (lambdas._settings, lambdas._store, lambdas._sqs, lambdas._runner, lambdas._service)
     for each in made_once:
         each.cache_clear()
     yield made

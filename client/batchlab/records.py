@@ -48,6 +48,10 @@ class JobRecords:
             )
         return _read_as(JobDocument, found.body, f"{self.folder}/job.json")
 
+    def exists(self) -> bool:
+        """Whether the job does: its submission got as far as job.json."""
+        return next(self.store.names(f"{self.folder}/job.json"), None) is not None
+
     def create_document(self, document: JobDocument) -> None:
         """From here the job exists. Raises AlreadyExists."""
         self.store.create(f"{self.folder}/job.json", document.as_json())
@@ -174,6 +178,15 @@ class JobRecords:
         """What batchlab.service.dispatch keeps of the phase's way to AWS Batch."""
         found = self.store.read(self._name(generation, f"dispatch-{phase}.json"))
         return None if found is None else found.body
+
+    def note_batch_job(self, generation: int, phase: str, batch_job: str, queue: str) -> bool:
+        """AWS Batch has the phase already, by another way than our dispatcher; False when that was known."""
+        body = {"at": _now(self.store), "batch_job": batch_job, "queue": queue}
+        try:
+            self.store.create(self._name(generation, f"dispatch-{phase}.json"), body)
+        except AlreadyExists:
+            return False
+        return True
 
     def save_plan(self, generation: int, plan: JSON) -> None:
         self.store.create(self._name(generation, "plan.json"), plan)

@@ -211,7 +211,8 @@ class _Run:
         else:
             self.plan = self.make_plan()
             saved_plan.check(self.plan)
-            self.records.save_plan(self.generation, saved_plan.to_json(self.plan))
+            document = saved_plan.to_document(self.plan, self.job, self.params)
+            self.records.save_plan(self.generation, document)
         entries = self.plan.entries
         staged = any(isinstance(entry, Entry) and entry.stage for entry in entries)
         if self.document.shards > 1 and (staged or self.durable == "job"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +28,7 @@ from batchlab.store import Store
 from batchlab.stores import open_store
 from batchlab.stores.memory import MemoryStore
 from batchlab.streams import say, write_data
+from batchlab.timer import watch
 from batchlab_processor import engine, registry
 from batchlab_processor.display import choose_display
 from batchlab_processor.environment import describe
@@ -36,6 +38,8 @@ from batchlab_processor.storage import open_storage
 from batchlab_processor.supervisor import new_run
 
 SELF_TEST = '{"type": "self-test", "title": "Self-test"}'
+
+_FIRST_LOOK = timedelta(minutes=10)  # by then AWS Batch has sent its events, unless one was lost
 
 logger = logging.getLogger("batchlab")
 
@@ -64,6 +68,7 @@ def run(call: Call) -> int:
     if call.dry_run and not _id_in_store(call.job, store):
         store = MemoryStore()
     records, authority = accept(call, store)
+    _join(records, call)
     document = records.document()
     job = registry.job_type(document.type)
     try:
@@ -121,6 +126,17 @@ def accept(call: Call, store: Store) -> tuple[JobRecords, Authority]:
     if not known:
         records = submit_locally(store, document)
     return records, authority
+
+
+def _join(records: JobRecords, call: Call) -> None:
+    """A job that came by `aws batch submit-job` is followed like those that our dispatcher submits."""
+    settings = call.settings
+    if not settings.in_batch or settings.batch_attempt > 1 or call.dry_run:
+        return
+    batch_job = settings.batch_job_id.partition(":")[0]  # an array job, and not its child
+    generation = records.status().generation
+    if records.note_batch_job(generation, call.phase, batch_job, settings.batch_queue):
+        watch(records.store, records.id, records.store.now() + _FIRST_LOOK)
 
 
 def _id_in_store(job: str, store: Store) -> str | None:

@@ -28,6 +28,11 @@ def to_json(plan: Plan[Any]) -> dict[str, Any]:
     return {"facts": plan.facts, "entries": [_entry_to_json(entry) for entry in plan.entries]}
 
 
+def to_document(plan: Plan[Any], job: JobType[Any, Any], params: Any) -> dict[str, Any]:
+    """The same with what somebody must know who ends the job when no run does (batchlab.service.ending)."""
+    return {**to_json(plan), "durable": job.durable(params)}
+
+
 def from_json(body: dict[str, Any], job: JobType[Any, Any]) -> Plan[Any]:
     """The plan as it was; raises pydantic.ValidationError when the job type has changed its Item since."""
     return Plan([_entry_from_json(entry, job) for entry in body["entries"]], body["facts"])

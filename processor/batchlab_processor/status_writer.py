@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from batchlab.lease import Lease
-from batchlab.records import JobRecords
+from batchlab.records import JobRecords, at_its_end
 from batchlab.report import Report
 from batchlab.shards import Phase
 from batchlab.standing import WHOLE, Share, save_progress, standing
@@ -65,14 +65,7 @@ class StatusWriter:
 
     def end_with(self, report: Report) -> None:
         """The generation has ended."""
-        self.advance(
-            report.state,
-            counts=report.counts,
-            ended_at=report.ended_at,
-            resume_at=None,
-            message=report.message,
-            artifacts=tuple(artifact.name for artifact in report.artifacts),
-        )
+        self.advance(report.state, **at_its_end(self._records.document(), report))
         self._records.drop_pending()  # of an earlier pause: nobody need start this generation again
 
     def advance(self, state: State, **changes: Any) -> None:

@@ -13,7 +13,7 @@ from batchlab import page
 from batchlab.authority import Authority
 from batchlab.backend import Hope
 from batchlab.document import JobDocument
-from batchlab.errors import BatchlabError, KeyTaken, NotFound
+from batchlab.errors import BatchlabError, KeyTaken
 from batchlab.records import JobRecords, create_job
 from batchlab.service.core import Service
 from batchlab.service.follow import look
@@ -95,9 +95,7 @@ def _sweep(service: Service, records: JobRecords) -> bool:
     pending = records.pending()
     if pending is None or not _left_alone(pending, now):
         return False
-    try:
-        records.document()
-    except NotFound:
+    if not records.exists():
         if now - datetime.fromisoformat(pending["at"]) >= GIVEN_UP:
             records.drop_pending()
         return False

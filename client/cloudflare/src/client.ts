@@ -8,6 +8,7 @@ import { needed, ownEnv, variables, type Env, type Variables } from './settings.
 
 const LONGEST_DOCUMENT = 5 * 1024 * 1024; // bytes; a Lambda function URL takes 6 MB. Source: AWS Lambda quotas
 const AGAIN_SECONDS = 5; // when the service does not say
+const HEADER_KEY = /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/;
 
 export interface ClientOptions {
   /** Stands in for variables that `env` does not set. */
@@ -43,11 +44,13 @@ export class BatchLab {
 
   /** The job exists, once for each idempotency key, and is on its way. */
   async submit(document: JobDocument, options: { idempotencyKey?: string } = {}): Promise<JobInfo> {
-    const body = JSON.stringify(document);
-    limit(body);
     // Without a key of the caller's, this call's own: a lost answer is asked for again, and is the same job.
     const key = options.idempotencyKey ?? document.idempotency_key ?? crypto.randomUUID();
-    return this.#json<JobInfo>('POST', '/v1/jobs', { body, headers: { 'idempotency-key': headerText(key) } });
+    // A header cannot spell every key; the document can.
+    const body = JSON.stringify({ ...document, idempotency_key: key });
+    limit(body);
+    const headers: Record<string, string> = HEADER_KEY.test(key) ? { 'idempotency-key': key } : {};
+    return this.#json<JobInfo>('POST', '/v1/jobs', { body, headers });
   }
 
   /** What the job would take; nothing is started. */
@@ -94,7 +97,7 @@ export class BatchLab {
 
   /** A new generation takes what failed or was not started. */
   async retry(id: string): Promise<JobInfo> {
-    return this.#json<JobInfo>('POST', `/v1/jobs/${encodeURIComponent(id)}/retry`);
+    return this.#json<JobInfo>('POST', `/v1/jobs/${encodeURIComponent(id)}/retry`, { repeatable: false });
   }
 
   async #json<T>(method: 'GET' | 'POST', path: string, more: More = {}): Promise<T> {
@@ -106,9 +109,7 @@ export class BatchLab {
   async #answer(method: 'GET' | 'POST', path: string, more: More): Promise<Response> {
     const found = variables(this.#env ?? (await ownEnv()), this.#options.variables);
     const url = new URL(path, needed(found, 'BATCHLAB_URL'));
-    const headers = method === 'POST' ? { 'idempotency-key': crypto.randomUUID(), ...more.headers } : (more.headers ?? {});
-    const body = more.body ?? (method === 'POST' ? '' : undefined);
-    const outgoing = { service: 'lambda', method, url, headers, repeatable: true, ...(body === undefined ? {} : { body }) } as const;
+    const outgoing = { service: 'lambda', method, url, repeatable: true, ...more } as const;
     return send(found, outgoing, this.#options.fetch ?? ((request) => fetch(request)));
   }
 }
@@ -116,6 +117,7 @@ export class BatchLab {
 interface More {
   body?: string;
   headers?: Record<string, string>;
+  repeatable?: boolean;
 }
 
 function limit(body: string): void {
@@ -125,7 +127,3 @@ function limit(body: string): void {
   }
 }
 
-/** Headers are ASCII; what is not is percent-encoded, so that two keys never become one. */
-function headerText(key: string): string {
-  return /^[\x21-\x7e]+$/.test(key) ? key : encodeURIComponent(key);
-}

@@ -17,7 +17,7 @@ export async function failure(answer: Response): Promise<BatchLabError> {
     );
   }
   if (status === 404) return new NotFound(said, status);
-  if (status === 422 && /idempotency/i.test(`${problem?.type ?? ''} ${said}`)) return new KeyTaken(problems, status);
+  if (status === 422 && problems.some((each) => /^idempotency_key: .* already/.test(each))) return new KeyTaken(problems, status);
   if (status === 409) return new ServiceError(`${said} Try again.`, status, retryAfter(answer));
   if (status === 429 || status >= 500) {
     return new ServiceError(`The endpoint cannot answer now (${status}): ${said}`, status, retryAfter(answer));

@@ -9,5 +9,6 @@ export type { Submitted, SubmitOptions } from './integration.js';
 export type { Manifest, Photo } from './photos.js';
 export type { Access, Bucket, Env, Variables } from './settings.js';
 export { unwrapWebhook } from './webhook.js';
-export type { WebhookEvent } from './webhook.js';
+export type { EventData, WebhookEvent } from './webhook.js';
 export { servePage } from './page/serve.js';
+export type { PageOptions } from './page/serve.js';

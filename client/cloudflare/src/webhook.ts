@@ -1,14 +1,32 @@
 import { WebhookError } from './errors.js';
-import type { State } from './answers.js';
+import type { Counts, State } from './answers.js';
 
-/** What a webhook tells: thin, so that the job is asked for what it does not say. */
+/** One webhook; they come at least once and in any order. The same names as batchlab/webhooks.py. */
 export interface WebhookEvent {
-  /** The same for every try of one notification: keep it, and a repeated one changes nothing. */
+  /** The same for all tries and repetitions of one notification. */
   id: string;
-  /** Such as job.succeeded. */
-  type: string;
+  type: 'job.succeeded' | 'job.partial' | 'job.failed' | 'job.cancelled' | 'job.expired';
+  /** When it happened, not when it was sent. */
   timestamp: string;
-  data: { id: string; state: State; [name: string]: unknown };
+  data: EventData;
+}
+
+/** The job at the end that is told of; it is thin, so that the job is asked for what it does not say. */
+export interface EventData {
+  id: string;
+  type: string;
+  title: string;
+  state: State;
+  /** Counts up with each retry. */
+  generation: number;
+  counts: Counts;
+  tags: Record<string, string>;
+  /** The customer's page. */
+  page: string | null;
+  /** Until then its links work. */
+  expires_at: string | null;
+  /** One plain sentence, in English. */
+  message: string;
 }
 
 const TOLERANCE_SECONDS = 5 * 60; // Source: Standard Webhooks, "Verifying signatures"
@@ -16,7 +34,7 @@ const LONGEST_BODY = 256 * 1024; // bytes; ours are under 2 kB
 
 /**
  * What `request` tells, once its signature is known to be ours; the body is read here, and only once.
- * `secrets` is one secret (whsec_...) or several, while one replaces another. Throws WebhookError.
+ * `secrets` is one secret (whsec_...) or several, while one replaces another, as a list or separated by spaces. Throws WebhookError.
  * Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
  */
 export async function unwrapWebhook(request: Request, secrets: string | readonly string[], now: number = Date.now()): Promise<WebhookEvent> {
@@ -32,7 +50,7 @@ export async function unwrapWebhook(request: Request, secrets: string | readonly
   }
   const body = await bodyOf(request);
   const signed = concatenated(new TextEncoder().encode(`${id}.${timestamp}.`), body);
-  const keys = (typeof secrets === 'string' ? [secrets] : secrets).map(secretBytes);
+  const keys = (typeof secrets === 'string' ? secrets.trim().split(/\s+/) : secrets).map(secretBytes);
   if (!(await anyMatches(keys, signed, signatures))) {
     throw new WebhookError('The signature is not ours: is the secret the one that the service signs with?', 401);
   }

@@ -29,7 +29,7 @@ describe('submit', () => {
     expect([request!.method, request!.url]).toEqual(['POST', `${ENV.BATCHLAB_URL}/v1/jobs`]);
     expect(request!.headers.get('idempotency-key')).toBe('photos-17');
     expect(request!.headers.get('authorization')).toMatch(/Credential=AKIDEXAMPLE\/\d{8}\/eu-central-1\/lambda\/aws4_request/);
-    expect(await request!.json()).toEqual({ type: 'self-test' });
+    expect(await request!.json()).toEqual({ type: 'self-test', idempotency_key: 'photos-17' });
   });
 
   it('sends one key over all tries of a call, also when the caller gave none', async () => {
@@ -39,6 +39,13 @@ describe('submit', () => {
     expect(keys).toHaveLength(4);
     expect(new Set(keys).size).toBe(1);
     expect(keys[0]).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  it('spells in the document what no header can', async () => {
+    const { asked, client } = endpoint(Response.json(JOB));
+    await client.submit({ type: 'self-test', idempotency_key: 'Bräutigam' });
+    expect(asked[0]!.headers.has('idempotency-key')).toBe(false);
+    expect(await asked[0]!.json()).toMatchObject({ idempotency_key: 'Bräutigam' });
   });
 
   it('gives up after three retries, and does not wait longer than a Worker should', async () => {
@@ -83,7 +90,8 @@ describe('errors say what to do', () => {
   it.each([
     [problem(403, { Message: 'Forbidden' }), Denied, /BATCH_AWS_ACCESS_KEY/],
     [problem(404, { detail: 'There is no job x.' }), NotFound, /no job x/],
-    [problem(422, { title: 'Idempotency key taken', detail: 'The Idempotency-Key belongs to another document.' }), KeyTaken, /another document/],
+    [problem(422, { problems: ['idempotency_key: job 01k has it already, with another content. Use a new key.'] }), KeyTaken, /Use a new key/],
+    [problem(422, { problems: ['idempotency_key: at most 255 characters.'] }), DocumentError, /at most 255/],
     [new Response('<html>', { status: 400 }), DocumentError, /<html>/],
   ])('%#', async (answer, kind, words) => {
     const error: unknown = await endpoint(answer).client.get('x').catch((thrown: unknown) => thrown);
@@ -119,6 +127,14 @@ describe('poll', () => {
   });
 });
 
+describe('retry', () => {
+  it('is not asked for again when the answer was lost, for it may have begun', async () => {
+    const { asked, client } = endpoint(new Error('connection lost'));
+    await expect(client.retry('x')).rejects.toThrow(ServiceError);
+    expect(asked).toHaveLength(1);
+  });
+});
+
 describe('the other questions', () => {
   it('go to their addresses', async () => {
     const { asked, client } = endpoint(Response.json({}));
@@ -132,6 +148,5 @@ describe('the other questions', () => {
       'POST /v1/jobs/x/retry',
       'POST /v1/estimates',
     ]);
-    expect(asked.slice(1).every((request) => request.headers.get('idempotency-key'))).toBe(true);
   });
 });

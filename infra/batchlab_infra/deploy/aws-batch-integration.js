@@ -169,7 +169,7 @@ async function failure(answer) {
     );
   }
   if (status === 404) return new NotFound(said2, status);
-  if (status === 422 && /idempotency/i.test(`${problem?.type ?? ""} ${said2}`)) return new KeyTaken(problems, status);
+  if (status === 422 && problems.some((each) => /^idempotency_key: .* already/.test(each))) return new KeyTaken(problems, status);
   if (status === 409) return new ServiceError(`${said2} Try again.`, status, retryAfter(answer));
   if (status === 429 || status >= 500) {
     return new ServiceError(`The endpoint cannot answer now (${status}): ${said2}`, status, retryAfter(answer));
@@ -190,6 +190,7 @@ function problemIn(text) {
 
 var LONGEST_DOCUMENT = 5 * 1024 * 1024;
 var AGAIN_SECONDS = 5;
+var HEADER_KEY = /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/;
 var BatchLab = class {
   #env;
   #options;
@@ -200,10 +201,11 @@ var BatchLab = class {
   }
   /** The job exists, once for each idempotency key, and is on its way. */
   async submit(document, options = {}) {
-    const body = JSON.stringify(document);
-    limit(body);
     const key = options.idempotencyKey ?? document.idempotency_key ?? crypto.randomUUID();
-    return this.#json("POST", "/v1/jobs", { body, headers: { "idempotency-key": headerText(key) } });
+    const body = JSON.stringify({ ...document, idempotency_key: key });
+    limit(body);
+    const headers = HEADER_KEY.test(key) ? { "idempotency-key": key } : {};
+    return this.#json("POST", "/v1/jobs", { body, headers });
   }
   /** What the job would take; nothing is started. */
   async estimate(document) {
@@ -244,7 +246,7 @@ var BatchLab = class {
   }
   /** A new generation takes what failed or was not started. */
   async retry(id) {
-    return this.#json("POST", `/v1/jobs/${encodeURIComponent(id)}/retry`);
+    return this.#json("POST", `/v1/jobs/${encodeURIComponent(id)}/retry`, { repeatable: false });
   }
   async #json(method, path, more = {}) {
     const answer = await this.#answer(method, path, more);
@@ -254,9 +256,7 @@ var BatchLab = class {
   async #answer(method, path, more) {
     const found = variables(this.#env ?? await ownEnv(), this.#options.variables);
     const url = new URL(path, needed(found, "BATCHLAB_URL"));
-    const headers = method === "POST" ? { "idempotency-key": crypto.randomUUID(), ...more.headers } : more.headers ?? {};
-    const body = more.body ?? (method === "POST" ? "" : void 0);
-    const outgoing = { service: "lambda", method, url, headers, repeatable: true, ...body === void 0 ? {} : { body } };
+    const outgoing = { service: "lambda", method, url, repeatable: true, ...more };
     return send(found, outgoing, this.#options.fetch ?? ((request) => fetch(request)));
   }
 };
@@ -265,9 +265,6 @@ function limit(body) {
   if (bytes > LONGEST_DOCUMENT) {
     throw new DocumentError([`The document is ${bytes} bytes long, at most ${LONGEST_DOCUMENT} are taken: put its list into a manifest.`]);
   }
-}
-function headerText(key) {
-  return /^[\x21-\x7e]+$/.test(key) ? key : encodeURIComponent(key);
 }
 
 function canonical(value) {

@@ -44,7 +44,8 @@ async function answer(request: Request, env: ShopEnv): Promise<Response> {
 /** The last end that was told; a webhook that comes twice or late changes nothing. */
 async function keep(env: ShopEnv, event: WebhookEvent): Promise<void> {
   const earlier = await told(env, event.data.id);
-  if (earlier && earlier.timestamp >= event.timestamp) return;
+  const age = earlier ? earlier.data.generation - event.data.generation : -1;
+  if (earlier && (age > 0 || (age === 0 && earlier.timestamp >= event.timestamp))) return;
   await env.BATCHLAB_BUCKET.put(toldKey(event.data.id), JSON.stringify(event));
 }
 

@@ -1,4 +1,4 @@
-"""Commands that look at jobs in a store, and the one that asks a job to stop: status, items, list and cancel."""
+"""Commands that look at jobs, and the one that asks a job to stop: status, items, list, link and cancel."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 
-from batchlab.cli.options import JobArgument, JsonOption, StoreOption, look_at
+from batchlab.cli.options import JobArgument, JsonOption, StoreOption, UrlOption
 
 
-def status(job: JobArgument, store: StoreOption = "", as_json: JsonOption = False) -> None:
+def status(
+    job: JobArgument, url: UrlOption = "", store: StoreOption = "", as_json: JsonOption = False
+) -> None:
     """Show where a job stands, or its report.
 
     ID is the job's id, an unmistakable beginning of it, or latest.
@@ -21,26 +23,26 @@ def status(job: JobArgument, store: StoreOption = "", as_json: JsonOption = Fals
 
     Exit code: 0 when the job exists, whatever became of it; 5 when it does not.
     """
-    from batchlab.cli.choosing import choose_job
-    from batchlab.cli.tables import wrapped
-    from batchlab.cli.views import status_as_json, status_text
-    from batchlab.records import JobRecords
-    from batchlab.standing import standing
+    from datetime import UTC, datetime
 
-    found = look_at(store)
-    records = JobRecords(found, choose_job(found, job))
-    current = standing(records, records.status())
-    report = records.report(current.generation) if current.ended else None
-    now = found.now()
-    if as_json:
-        typer.echo(status_as_json(current, report, now))
-    else:
-        typer.echo(wrapped(status_text(current, report, now)))
+    from batchlab.cli import views
+    from batchlab.cli.doors import door
+    from batchlab.cli.tables import wrapped
+
+    with door(store, url) as found:
+        info = found.job(job).info
+        text = (
+            views.as_json(info)
+            if as_json
+            else wrapped(views.status_text(info, datetime.now(UTC), found.options))
+        )
+    typer.echo(text)
 
 
 def items(
     job: JobArgument,
     failed: Annotated[bool, typer.Option("--failed", help="Only those that failed.")] = False,
+    url: UrlOption = "",
     store: StoreOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -54,15 +56,12 @@ def items(
       batchlab items latest --failed
       batchlab items 01kax4 --json | jq -r '.[] | select(.outcome == "failed") | .key'
     """
-    from batchlab.cli.choosing import choose_job
-    from batchlab.cli.views import items_as_json, items_text
-    from batchlab.items import items_of
-    from batchlab.records import JobRecords
+    from batchlab.cli import views
+    from batchlab.cli.doors import door
 
-    found = look_at(store)
-    records = JobRecords(found, choose_job(found, job))
-    lines = items_of(records, failed_only=failed)
-    typer.echo(items_as_json(lines) if as_json else items_text(lines, failed_only=failed))
+    with door(store, url) as found:
+        lines = list(found.job(job).items("failed" if failed else None))
+    typer.echo(views.as_json(lines) if as_json else views.items_text(lines, failed_only=failed))
 
 
 def list_all(
@@ -87,6 +86,7 @@ def list_all(
         ),
     ] = "",
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", help="At most so many.")] = 20,
+    url: UrlOption = "",
     store: StoreOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -98,16 +98,41 @@ def list_all(
       batchlab list --status partial --since 7d
       batchlab list --tag event=7 --json
     """
+    from datetime import UTC, datetime
+
+    from batchlab.cli import views
+    from batchlab.cli.doors import door
     from batchlab.cli.listing import find_jobs
-    from batchlab.cli.views import jobs_as_json, jobs_text
 
-    found = look_at(store)
-    statuses = find_jobs(found, state=state, type_name=type_name, tag=tag, since=since, limit=limit)
-    now = found.now()
-    typer.echo(jobs_as_json(statuses, now) if as_json else jobs_text(statuses, now, found.url))
+    now = datetime.now(UTC)
+    with door(store, url) as found:
+        jobs = find_jobs(
+            found.backend, state=state, type_name=type_name, tag=tag, since=since, limit=limit, now=now
+        )
+        typer.echo(views.as_json(jobs) if as_json else views.jobs_text(jobs, now, found.place))
 
 
-def cancel(job: JobArgument, store: StoreOption = "", as_json: JsonOption = False) -> None:
+def link(job: JobArgument, url: UrlOption = "", store: StoreOption = "", as_json: JsonOption = False) -> None:
+    """Show where the customer gets what a job delivered.
+
+    ID is the job's id, an unmistakable beginning of it, or latest. The links work until the hour that is shown.
+
+    \b
+    Examples:
+      batchlab link latest
+      batchlab link 01kax4 --json | jq -r .page
+    """
+    from batchlab.cli import views
+    from batchlab.cli.doors import door
+
+    with door(store, url) as found:
+        there = found.job(job).link()
+    typer.echo(views.as_json(there) if as_json else views.link_text(there))
+
+
+def cancel(
+    job: JobArgument, url: UrlOption = "", store: StoreOption = "", as_json: JsonOption = False
+) -> None:
     """Ask a running job to stop.
 
     ID is the job's id, an unmistakable beginning of it, or latest.
@@ -119,18 +144,17 @@ def cancel(job: JobArgument, store: StoreOption = "", as_json: JsonOption = Fals
     Example:
       batchlab cancel latest
     """
-    from batchlab.cli.choosing import choose_job
-    from batchlab.cli.views import status_as_json
-    from batchlab.records import JobRecords
+    from batchlab.cli import views
+    from batchlab.cli.doors import door
 
-    found = look_at(store)
-    records = JobRecords(found, choose_job(found, job))
-    current = records.status()
-    if not current.ended:
-        records.ask_to_cancel(current.generation)
+    with door(store, url) as found:
+        held = found.job(job)
+        before = held.info
+        after = before if before.ended else held.cancel()
+        options = found.options
     if as_json:
-        typer.echo(status_as_json(records.status(), None, found.now()))
-    elif current.ended:
-        typer.echo(f"Job {records.id} had ended before: {current.state}.")
+        typer.echo(views.as_json(after))
+    elif before.ended:
+        typer.echo(f"Job {before.id} had ended before: {before.state}.")
     else:
-        typer.echo(f"Job {records.id} is asked to stop. See: batchlab status {records.id}")
+        typer.echo(f"Job {before.id} is asked to stop. See: batchlab status {before.id}{options}")

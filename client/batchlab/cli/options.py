@@ -22,6 +22,15 @@ StoreOption = Annotated[
         show_default=False,
     ),
 ]
+UrlOption = Annotated[
+    str,
+    typer.Option(
+        "--url",
+        metavar="URL",
+        help="Whom to ask: https://HOST or batch://QUEUE/DEFINITION?store=s3://... [default: BATCHLAB_URL].",
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 DryRunOption = Annotated[
@@ -77,9 +86,9 @@ def store_of(settings: Settings) -> Store:
     return open_store(settings.store, settings=settings)
 
 
-def look_at(store: str) -> Store:
-    """The store that a looking command reads. A misspelt setting is said, because it may be the wrong store."""
+def look_at(store: str) -> Settings:
+    """The settings of a looking command. A misspelt one is said, because it may lead to the wrong jobs."""
     settings = settings_of(store)
     for warning in settings.warnings:
         typer.echo(f"batchlab: {warning}", err=True)
-    return store_of(settings)
+    return settings

@@ -7,50 +7,54 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from batchlab.api import ItemInfo
-from batchlab.cli.places import pretty
+from pydantic import BaseModel
+
+from batchlab.api import ItemInfo, JobInfo, JobSummary, Link
 from batchlab.cli.tables import ago, state_coloured, table
-from batchlab.report import Report, render
-from batchlab.status import Counts, Status, stalled
+from batchlab.report import render
+from batchlab.status import Counts
 from batchlab.words import counted, duration, printable, size
 
 
-def status_text(status: Status, report: Report | None, now: datetime) -> str:
-    """The report of a job that has ended; of another one where it stands."""
-    if report is not None:
-        lines = [render(report)]
-        if report.failures:
-            lines.append(f"  -> Each of them: batchlab items {status.id} --failed")
-        lines.append(f"  Ended {ago(report.ended_at, now)}.")
-        return "\n".join(lines)
-    word = "stalled" if stalled(status, now) else str(status.state)
-    lines = [f"{status.type} {status.id} {state_coloured(word)}: {_progress(status)}"]
-    if status.title:
-        lines.append(f"  {printable(status.title)}")
-    since = [f"made {ago(status.created_at, now)}"]
-    if status.last_progress_at:
-        since.append(f"last progress {ago(status.last_progress_at, now)}")
-    if status.resume_at:
-        since.append(f"goes on at {status.resume_at:%Y-%m-%d %H:%M} UTC")
+def status_text(job: JobInfo, now: datetime, options: str = "") -> str:
+    """The report of a job that has ended; of another one where it stands.
+
+    `options` are what a command needs to find the job again, such as " --store s3://bucket/jobs".
+    """
+    if job.report is not None:
+        lines = [render(job.report)]
+        if job.report.failures:
+            lines.append(f"  -> Each of them: batchlab items {job.id} --failed{options}")
+        lines.append(f"  Ended {ago(job.report.ended_at, now)}.")
+        return "\n".join([*lines, *_page_lines(job)])
+    word = "stalled" if job.stalled else str(job.state)
+    lines = [f"{job.type} {job.id} {state_coloured(word)}: {_progress(job)}"]
+    if job.title:
+        lines.append(f"  {printable(job.title)}")
+    since = [f"made {ago(job.created_at, now)}"]
+    if job.last_progress_at:
+        since.append(f"last progress {ago(job.last_progress_at, now)}")
+    if job.resume_at:
+        since.append(f"goes on at {job.resume_at:%Y-%m-%d %H:%M} UTC")
     lines.append("  " + ", ".join(since))
-    if status.message:
-        lines.append(f"  {printable(status.message)}")
+    if job.message:
+        lines.append(f"  {printable(job.message)}")
     if word == "stalled":
         lines.append(
-            f"  No progress for 5 minutes: look at the process that runs it, then: batchlab retry {status.id}"
+            f"  No progress for 5 minutes: look at the process that runs it, then: batchlab retry {job.id}{options}"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, *_page_lines(job)])
 
 
-def status_as_json(status: Status, report: Report | None, now: datetime) -> str:
-    """The status with `stalled`, and with `report` (null until the job has ended)."""
-    return _json(
-        {
-            **status.model_dump(mode="json"),
-            "stalled": stalled(status, now),
-            "report": report.model_dump(mode="json") if report else None,
-        }
-    )
+def _page_lines(job: JobInfo) -> list[str]:
+    return [f"  The customer's page: {printable(job.page)}"] if job.page else []
+
+
+def as_json(found: BaseModel | Sequence[BaseModel]) -> str:
+    """What was found as an object, or as a list of them."""
+    if isinstance(found, BaseModel):
+        return _json(found.model_dump(mode="json"))
+    return _json([each.model_dump(mode="json") for each in found])
 
 
 def items_text(lines: Sequence[ItemInfo], *, failed_only: bool) -> str:
@@ -73,36 +77,36 @@ def items_text(lines: Sequence[ItemInfo], *, failed_only: bool) -> str:
     return table(("KEY", "OUTCOME", "ATTEMPTS", "SIZE", "TOOK", "WHY"), rows_of_all)
 
 
-def items_as_json(lines: Sequence[ItemInfo]) -> str:
-    return _json([line.model_dump(mode="json") for line in lines])
-
-
-def jobs_text(statuses: Sequence[Status], now: datetime, store_url: str) -> str:
-    if not statuses:
-        return f"No such job in {pretty(store_url)}."
+def jobs_text(jobs: Sequence[JobSummary], now: datetime, place: str) -> str:
+    if not jobs:
+        return f"No such job in {place}."
     rows = [
         (
-            status.id,
-            "stalled" if stalled(status, now) else str(status.state),
-            status.type,
-            _fraction(status.counts),
-            ago(status.created_at, now),
-            status.title,
+            job.id,
+            "stalled" if job.stalled else str(job.state),
+            job.type,
+            _fraction(job.counts),
+            ago(job.created_at, now),
+            job.title,
         )
-        for status in statuses
+        for job in jobs
     ]
     return table(("ID", "STATE", "TYPE", "DONE", "MADE", "TITLE"), rows)
 
 
-def jobs_as_json(statuses: Sequence[Status], now: datetime) -> str:
-    return _json([{**status.model_dump(mode="json"), "stalled": stalled(status, now)} for status in statuses])
+def link_text(link: Link) -> str:
+    lines = [f"page      {printable(link.page)}"]
+    lines += [f"download  {printable(download)}" for download in link.downloads]
+    if link.expires_at is not None:
+        lines.append(f"until     {link.expires_at:%Y-%m-%d %H:%M} UTC")
+    return "\n".join(lines)
 
 
-def _progress(status: Status) -> str:
-    counts = status.counts
+def _progress(job: JobInfo) -> str:
+    counts = job.counts
     if not counts.total:
         return "not planned yet."
-    parts = [f"{counts.done:,} of {counted(counts.total, status.type)} done"]
+    parts = [f"{counts.done:,} of {counted(counts.total, job.type)} done"]
     parts += [f"{counts.failed:,} failed"] if counts.failed else []
     parts += [f"{counts.in_flight:,} in flight"] if counts.in_flight else []
     return ", ".join(parts) + "."

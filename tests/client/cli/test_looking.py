@@ -226,7 +226,7 @@ def test_one_damaged_or_deleted_job_hides_no_other(batchlab: Command, store: Sto
     ran = batchlab("list")
     assert ran.code == 0
     assert whole.id in ran.out
-    assert damaged.id not in ran.out and f"{damaged.id} is left out: " in ran.err
+    assert damaged.id not in ran.out and f"{damaged.id} is left out of a list: " in ran.err
     assert deleted.id not in ran.out + ran.err
 
 

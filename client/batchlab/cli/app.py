@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from batchlab.cli import database, demo, job_types, looking, on_aws, running, webhook
+from batchlab.cli import database, demo, job_types, looking, on_aws, running, serve, webhook
 
 app = typer.Typer(
     name="batchlab",
@@ -28,6 +28,7 @@ app.command("logs")(on_aws.logs)
 app.command("explain")(on_aws.explain)
 app.command("doctor")(on_aws.doctor)
 app.command("scale")(on_aws.scale)
+app.command("serve")(serve.serve)
 app.command("types")(job_types.types)
 app.add_typer(database.app, name="db")
 app.add_typer(webhook.app, name="webhook")

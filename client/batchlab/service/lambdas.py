@@ -5,11 +5,10 @@ What they need is made once a container.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from batchlab import aws
 from batchlab.batch.runner import BatchRunner
@@ -25,10 +24,12 @@ from batchlab.stores import open_store
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from starlette.types import ASGIApp
 
 JSON = dict[str, Any]
 
 LATER_SECONDS = 65  # a claim of the dispatcher is 60 s old by then, whoever left it
+_TEXT = ["text/", "application/json", "application/problem+json"]  # all else would be sent in base64
 _RESERVE_MILLISECONDS = 15_000  # one message may take 10 s of back-off; what is not begun by then goes back
 
 logger = logging.getLogger("batchlab")
@@ -66,13 +67,24 @@ def sweeper(event: JSON, context: Any) -> JSON:
 
 
 def api(event: JSON, context: Any) -> JSON:
-    """The endpoint; not in this version."""
-    return _not_here("The endpoint")
+    """The endpoint under /v1; IAM has looked at who calls."""
+    return _http(_api(), event, context)
 
 
 def public(event: JSON, context: Any) -> JSON:
-    """Customers' pages; not in this version."""
-    return _not_here("This page")
+    """Customers' pages and downloads."""
+    return _http(_public(), event, context)
+
+
+def _http(app: ASGIApp, event: JSON, context: Any) -> JSON:
+    import asyncio
+
+    from mangum import Mangum
+
+    with asyncio.Runner() as runner:
+        runner.get_loop()  # Mangum runs on the thread's current loop, and only a main thread would have one
+        answer: JSON = Mangum(cast(Any, app), lifespan="off", text_mime_types=_TEXT)(event, context)
+    return answer
 
 
 def _dispatch(record: JSON, milliseconds_left: int) -> int | None:
@@ -118,15 +130,6 @@ def _show_again(record: JSON, seconds: int) -> None:
         logger.warning("message %s: %s", record["messageId"], aws.explained(error, url).message)
 
 
-def _not_here(what: str) -> JSON:
-    body = {"title": f"{what} is not in this version of batchlab.", "status": 501}
-    return {
-        "statusCode": 501,
-        "headers": {"content-type": "application/problem+json"},
-        "body": json.dumps(body),
-    }
-
-
 @cache
 def _settings() -> Settings:
     settings = Settings.from_environment(with_secrets(os.environ))
@@ -158,6 +161,22 @@ def _endpoint_service() -> Service:
     """With the intake queue before AWS Batch."""
     queue = QueueRunner(_runner(), _sqs(), _settings().intake_queue_url)
     return Service.of_settings(_settings(), queue, _store())
+
+
+@cache
+def _api() -> ASGIApp:
+    from batchlab.service.app import make_app
+    from batchlab.service.jobs import Jobs
+
+    return make_app(_settings(), part="api", backend=Jobs(_endpoint_service()), in_lambda=True)
+
+
+@cache
+def _public() -> ASGIApp:
+    from batchlab.page import open_pages
+    from batchlab.service.app import make_app
+
+    return make_app(_settings(), part="public", pages=open_pages(_settings(), _store()), in_lambda=True)
 
 
 @cache

@@ -127,6 +127,8 @@ def _lead(view: View, words: Texts) -> str:
     missing = words.counted(view.missing_count, view.status.type)
     if view.stage == "expired":
         return _expired(words, view.expires_at)
+    if view.of_older and view.status.ended:
+        return _text(words.say("download.older_failed"))
     if view.stage == "running" and view.stalled:
         return _text(words.say("lead.stalled"))
     return _with_moment(words.say(f"lead.{key}", missing=missing, moment=_MOMENT), at, words)
@@ -159,9 +161,8 @@ def _downloads(view: View, words: Texts, token: str) -> str:
     if delivery is None:
         return ""
     older = ""
-    if view.of_older:
-        key = "older_failed" if view.status.ended else "older"
-        older = f'<p class="note">{_text(words.say(f"download.{key}"))}</p>\n'
+    if view.of_older and not view.status.ended:
+        older = f'<p class="note">{_text(words.say("download.older"))}</p>\n'
     until = ""
     if delivery.expires_at is not None:
         text = words.say("download.until", moment=_MOMENT)
@@ -170,10 +171,8 @@ def _downloads(view: View, words: Texts, token: str) -> str:
         label = words.say("download.again" if view.of_older else "download.button")
         size = _size(delivery.size_bytes, delivery.members, view, words)
         button = "button second" if view.of_older else "button"
-        links = (
-            f'<a class="{button}" href="../d/{token}">{_text(label)}</a>\n<p class="size">{_text(size)}</p>\n'
-        )
-        return f"<section>\n{older}{links}{until}</section>\n"
+        link = f'<a class="{button}" href="../d/{token}">{_text(label)}<span>{_text(size)}</span></a>\n'
+        return f"<section>\n{older}{link}{until}</section>\n"
     lines = [
         f'<li><a href="../d/{token}/{download.number}"><b>{_name(download.name)}</b>'
         f"<span>{_text(_size(download.size_bytes, download.members, view, words))}</span></a></li>\n"
@@ -184,6 +183,7 @@ def _downloads(view: View, words: Texts, token: str) -> str:
         more = words.say("download.more", count=words.number(rest))
         lines.append(f'<li><span class="rest">{_text(more)}</span></li>\n')
     total = _text(_size(delivery.size_bytes, delivery.members, view, words))
+    total = f"{total}. {_text(words.say('download.parts'))}" if delivery.members is not None else total
     heading = f'<h2>{_text(words.say("download.heading"))}</h2>\n<p class="note">{total}</p>\n'
     return f'<section>\n{heading}{older}<ul class="files">\n{"".join(lines)}</ul>\n{until}</section>\n'
 

@@ -1,7 +1,8 @@
 "use strict";
 (() => {
   const language = document.documentElement.lang;
-  const local = new Intl.DateTimeFormat(language, {
+  const regional = navigator.languages.find((each) => each === language || each.startsWith(language + "-"));
+  const local = new Intl.DateTimeFormat(regional || language, {
     weekday: "long", day: "numeric", month: "long", year: "numeric",
     hour: "numeric", minute: "2-digit", timeZoneName: "short",
   });

@@ -54,7 +54,7 @@ class Client:
         return cls()
 
     def close(self) -> None:
-        """Closes its connections. Jobs go on, save those that file:// runs on this machine: they go on later."""
+        """Closes its connections; jobs go on."""
         close = getattr(self.backend, "close", None)
         if close is not None:
             close()

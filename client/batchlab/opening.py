@@ -39,8 +39,9 @@ def _on_this_machine(settings: Settings) -> Backend:
 
 def _in_batch(url: str, settings: Settings) -> Backend:
     from batchlab.batch.runner import BatchRunner
+    from batchlab.in_batch import JobsInBatch
     from batchlab.service.core import Service
-    from batchlab.service.jobs import Jobs
+    from batchlab.stores import open_store
 
     address = parse_batch_url(url)
     store = address.store or settings.store
@@ -54,4 +55,5 @@ def _in_batch(url: str, settings: Settings) -> Backend:
         job_definition=address.definition,
         aws_region=address.region or settings.aws_region,
     )
-    return Jobs(Service.of_settings(settings, BatchRunner(settings)))
+    opened = open_store(store, settings=settings)
+    return JobsInBatch(Service.of_settings(settings, BatchRunner(settings, opened), opened))

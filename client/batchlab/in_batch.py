@@ -1,0 +1,47 @@
+"""Jobs handed to AWS Batch from here: what they may touch is for their container's settings to say, not for ours."""
+
+from __future__ import annotations
+
+from batchlab.api import Estimate, JobInfo
+from batchlab.authority import Authority
+from batchlab.document import JobDocument
+from batchlab.errors import DocumentError
+from batchlab.jobs import params_model
+from batchlab.jobs.base import JobParams
+from batchlab.kinds import ItemError
+from batchlab.service import submission
+from batchlab.service.jobs import Jobs
+
+
+class JobsInBatch(Jobs):
+    """The jobs of a bucket that AWS Batch runs. Who may write there may submit; the container checks what for."""
+
+    def submit(self, document: JobDocument) -> JobInfo:
+        places = [*_sources(document), document.output or ""]
+        here = [place for place in places if place.startswith("file:")]
+        if here:
+            raise DocumentError(
+                f"{here[0]} is on this machine, and the job runs elsewhere. Upload it, or: batchlab run"
+            )
+        return self.get(submission.submit(self.service, document).id)
+
+    def estimate(self, document: JobDocument) -> Estimate:
+        """Some of the sources that the document names are looked at from here."""
+        from batchlab.estimate import estimate
+
+        settings = self.service.settings
+        try:
+            allowed = Authority.granted(
+                sources=_sources(document), settings=settings, store_url=settings.store
+            )
+        except ItemError as error:
+            raise DocumentError(error.message) from None
+        return estimate(document, settings, authority=allowed)
+
+
+def _sources(document: JobDocument) -> list[str]:
+    model = params_model(document.type)
+    if model is None or not issubclass(model, JobParams):
+        return []
+    params: JobParams = document.typed_params
+    return list(params.sources())

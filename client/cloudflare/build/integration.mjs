@@ -36,7 +36,7 @@ const content = banner + built.outputFiles[0].text.replace(/^\/\/ .*(?:src|build
 
 if (process.argv.includes('--check')) {
   if ((await readFile(target, 'utf8')) !== content) {
-    console.error('aws-batch-integration.js is not what client/cloudflare/src gives: npm run build --prefix client/cloudflare');
+    console.error('aws-batch-integration.js is not what client/cloudflare/src gives: npm run integration --prefix client/cloudflare');
     process.exit(1);
   }
 } else {

@@ -74,11 +74,12 @@ def _lead(end: End, story: str, its: Words) -> str:
     key = f"lead.{story}"
     if story.startswith("ready"):
         key += "_in_one" if end.delivered == 1 else "_in_many"
-    done = say.counted(counts.done, job_type) if story == "ready" else say.number(counts.done)
     return its.say(
         key,
-        done=done,
-        total=say.counted(counts.total, job_type),
+        done=say.number(counts.done),
+        done_things=say.counted(counts.done, job_type),
+        all=say.number(counts.total),
+        all_things=say.counted(counts.total, job_type),
         files=say.counted(end.delivered, "file"),
         size=say.size(end.size_bytes),
     )

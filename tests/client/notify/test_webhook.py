@@ -102,9 +102,9 @@ def test_any_2xx_is_taken(code: int) -> None:
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
 def test_a_redirect_is_a_failure_and_is_not_followed(receiver: Receiver, code: int) -> None:
-    with receiving(status(code, {"Location": receiver.url})) as moved:
-        with pytest.raises(Later, match="redirects are not followed"):
-            send(moved)
+    moved = status(code, {"Location": receiver.url})
+    with receiving(moved) as asked, pytest.raises(Later, match="redirects are not followed"):
+        send(asked)
     assert receiver.came == []
 
 
@@ -164,17 +164,17 @@ def test_a_receiver_that_is_not_there_is_tried_again() -> None:
 )
 def test_a_listed_host_with_a_private_address_is_refused(address: str) -> None:
     settings = Settings(webhook_hosts=("shop.example",), webhook_secret=SECRET)
-    with webhook_guard(settings, resolve=lambda host, port: ["93.184.215.14", address]) as guard:
-        with pytest.raises(Never, match="inside the network"):
-            post(guard, "https://shop.example/hooks", b"{}", "msg_1", SECRET, NOON)
+    guard = webhook_guard(settings, resolve=lambda host, port: ["93.184.215.14", address])
+    with guard, pytest.raises(Never, match="inside the network"):
+        post(guard, "https://shop.example/hooks", b"{}", "msg_1", SECRET, NOON)
 
 
 @pytest.mark.parametrize("address", ["10.0.0.1", "169.254.169.254"])
 def test_allow_local_lets_in_this_machine_and_nothing_else_of_the_network(address: str) -> None:
     settings = Settings(webhook_hosts=("shop.example",), webhook_secret=SECRET, allow_local=True)
-    with webhook_guard(settings, resolve=lambda host, port: [address]) as guard:
-        with pytest.raises(Never, match="inside the network"):
-            post(guard, "https://shop.example/hooks", b"{}", "msg_1", SECRET, NOON)
+    guard = webhook_guard(settings, resolve=lambda host, port: [address])
+    with guard, pytest.raises(Never, match="inside the network"):
+        post(guard, "https://shop.example/hooks", b"{}", "msg_1", SECRET, NOON)
 
 
 @pytest.mark.parametrize(

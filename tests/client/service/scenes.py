@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -69,7 +68,8 @@ class Scene:
         self.service = Service.of_settings(self.settings, self.runner, self.store)
 
     def submit(self, **fields: Any) -> JobRecords:
-        return submit(self.service, self_test(**fields))
+        document = sharing(**fields) if "shards" in fields else self_test(**fields)
+        return submit(self.service, document)
 
     def names(self, prefix: str) -> list[str]:
         return list(self.store.names(prefix))
@@ -94,5 +94,9 @@ class Scene:
 
 
 def self_test(**fields: Any) -> JobDocument:
-    wanted: Mapping[str, Any] = {"type": "self-test", **fields}
-    return load_document(wanted)
+    return load_document({"type": "self-test", **fields})
+
+
+def sharing(**fields: Any) -> JobDocument:
+    """Of a stranger's type, which may be shared between machines."""
+    return load_document({"type": "sharing", **fields}, types={"sharing": None})

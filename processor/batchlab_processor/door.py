@@ -17,8 +17,13 @@ from batchlab_processor.clock import Clock
 from batchlab_processor.context import no_entries, no_passwords
 from batchlab_processor.display import Display, Quiet
 from batchlab_processor.interrupt import EXIT_INTERRUPTED
+from batchlab_processor.progress import Progress
 from batchlab_processor.storage import Storage
 from batchlab_processor.supervisor import new_run
+
+
+def not_followed(progress: Progress) -> None:
+    """Nobody follows the run but its own display."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Door:
         default_factory=Waiting
     )  # for a live lease; None: do not wait
     environment: Environment = dataclasses.field(default_factory=Environment)
+    follow: Callable[[Progress], None] = not_followed  # is shown the progress of the run before it begins
     phase: Phase = "all"
     shard: Shard = dataclasses.field(default_factory=Shard)  # of the phase "work"
 

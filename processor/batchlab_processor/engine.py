@@ -162,6 +162,7 @@ class _Run:
         stop: RunStopped | None = None
         try:
             self.door.display.start(self.document, self.progress)
+            self.door.follow(self.progress)
             with Keeper(self._show, self._keep, self.door.keep_seconds):
                 self._look_for_stop()
                 self._load_or_make_plan()

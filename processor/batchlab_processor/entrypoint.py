@@ -34,6 +34,7 @@ from batchlab_processor.display import choose_display
 from batchlab_processor.environment import describe
 from batchlab_processor.interrupt import EXIT_INTERRUPTED
 from batchlab_processor.metrics import emit
+from batchlab_processor.page_writer import PageWriter
 from batchlab_processor.storage import open_storage
 from batchlab_processor.supervisor import new_run
 
@@ -75,6 +76,7 @@ def run(call: Call) -> int:
         job.params.model_validate(document.params)
     except ValidationError as error:  # accepted by another version than this one
         raise DocumentError(problems_of(error, job.params, root="params")) from None
+    page = PageWriter(records, settings, call.shard)
     door = engine.Door(
         storage=open_storage(settings, authority),
         authority=authority,
@@ -89,6 +91,7 @@ def run(call: Call) -> int:
         crashed=call.crashed,
         paused_exit_code=0 if settings.in_batch else EXIT_INTERRUPTED,
         environment=describe(settings),
+        follow=page.follow,
         phase=call.phase,
         shard=call.shard,
     )
@@ -96,7 +99,8 @@ def run(call: Call) -> int:
         lines = engine.preview(records, job, door)
         write_data(json.dumps(list(lines)) if call.as_json else "\n".join(lines))
         return 0
-    end = engine.run(records, job, door)
+    with page:
+        end = engine.run(records, job, door)
     _tell(end, call)
     return 0 if settings.in_batch and end.state is State.PARTIAL else end.exit_code
 

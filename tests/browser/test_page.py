@@ -12,7 +12,7 @@ import pytest
 
 from batchlab.status import Counts, State
 from tests.browser.conftest import Site
-from tests.browser.states import HOSTILE, STATES, end, new_job, run
+from tests.customer_jobs import HOSTILE, STATES, end, new_job, run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

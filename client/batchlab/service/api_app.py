@@ -18,7 +18,7 @@ def make_api(
 ) -> ASGIApp:
     """`guarded`: the caller shows the token of the settings, or is on this machine."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    answer_errors(app)
+    answer_errors(app, router.routes)
     app.state.desk = Desk(backend, settings, bodies or Bodies())
     app.include_router(router)
     return Doorkeeper(app, settings.token) if guarded else app

@@ -7,6 +7,8 @@ import binascii
 
 from batchlab.errors import DocumentError
 
+NO_CURSOR = "cursor: is none of ours. Give back `next` of the page before, unchanged."
+
 
 def cursor_of(place: str) -> str:
     return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")

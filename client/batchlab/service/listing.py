@@ -9,12 +9,13 @@ from itertools import islice
 
 from batchlab.api import JobPage, JobSummary
 from batchlab.backend import JobQuery
-from batchlab.errors import Damaged, DocumentError, NotFound
+from batchlab.errors import Damaged, DocumentError, NotFound, UsageError
 from batchlab.records import JobRecords, Listed, list_jobs
-from batchlab.service.cursors import cursor_of, place_of
+from batchlab.service.cursors import NO_CURSOR, cursor_of, place_of
 from batchlab.standing import standing
 from batchlab.status import State, stalled
 from batchlab.store import Store
+from batchlab.stores.body import check_name
 
 LONGEST_PAGE = 500
 MOST_READ = 2_000  # statuses of one page that looks for a state: 2 to 3 s on S3, far below a function's 30 s
@@ -30,9 +31,8 @@ def list_page(store: Store, query: JobQuery) -> JobPage:
     """
     if not 1 <= query.limit <= LONGEST_PAGE:
         raise DocumentError(f"limit: {query.limit} is out of range: 1 to {LONGEST_PAGE}.")
-    listed = list_jobs(
-        store, job_type=query.type, tag=query.tag, since=query.since, after=place_of(query.cursor)
-    )
+    after = _name_of(query.cursor)
+    listed = list_jobs(store, job_type=query.type, tag=query.tag, since=query.since, after=after)
     found: list[JobSummary] = []
     some: list[Listed] = []
     looked, last = 0, ""
@@ -48,6 +48,18 @@ def list_page(store: Store, query: JobQuery) -> JobPage:
                     if len(found) == query.limit:
                         break
     return JobPage(jobs=tuple(found), next=cursor_of(last) if _more(listed, last, some) else None)
+
+
+def _name_of(cursor: str | None) -> str:
+    """The name in the index at which the page before ended."""
+    name = place_of(cursor)
+    try:
+        known = not name or check_name(name).startswith("index/")
+    except UsageError:
+        known = False
+    if not known:
+        raise DocumentError(NO_CURSOR)
+    return name
 
 
 def _more(listed: Iterator[Listed], last: str, some: list[Listed]) -> bool:

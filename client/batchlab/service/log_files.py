@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from batchlab.api import LogLine, LogPage
 from batchlab.errors import DocumentError
 from batchlab.records import JobRecords
-from batchlab.service.cursors import cursor_of, place_of
+from batchlab.service.cursors import NO_CURSOR, cursor_of, place_of
 from batchlab.settings import default_store
 
 _FOLDER = ".logs"  # a dot: no document of the store
@@ -58,7 +58,7 @@ def log_page(records: JobRecords, cursor: str | None) -> LogPage:
 def _offset(cursor: str | None) -> int:
     text = place_of(cursor) or "0"
     if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise DocumentError("cursor: is none of ours. Give back `next` of the page before, unchanged.")
+        raise DocumentError(NO_CURSOR)
     return int(text)
 
 

@@ -12,7 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from batchlab.api import Problem
@@ -66,8 +66,8 @@ def of_error(error: BatchlabError) -> Response:
             return problem(503, error.message, headers=again)
 
 
-def answer_errors(app: FastAPI) -> None:
-    """From here on every error of `app` is a problem."""
+def answer_errors(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """From here on every error of `app`, whose addresses are `routes`, is a problem."""
 
     def ours(request: Request, error: Exception) -> Response:
         assert isinstance(error, BatchlabError)
@@ -80,7 +80,7 @@ def answer_errors(app: FastAPI) -> None:
     def of_framework(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         detail = f"{request.method} {request.url.path}: {_WORDS.get(error.status_code, error.detail)}"
-        headers = {"Allow": _allowed(app, request)} if error.status_code == 405 else error.headers
+        headers = {"Allow": _allowed(routes, request)} if error.status_code == 405 else error.headers
         return problem(error.status_code, detail, headers=headers)
 
     def invalid(request: Request, error: Exception) -> Response:
@@ -101,10 +101,10 @@ _WORDS = {
 }
 
 
-def _allowed(app: FastAPI, request: Request) -> str:
+def _allowed(routes: Sequence[BaseRoute], request: Request) -> str:
     """The methods of every route at the address; the framework names those of the first alone."""
     methods: set[str] = set()
-    for route in app.routes:
+    for route in routes:
         if route.matches(request.scope)[0] is not Match.NONE:
             methods |= getattr(route, "methods", None) or set()
     return ", ".join(sorted(methods))

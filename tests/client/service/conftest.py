@@ -23,6 +23,8 @@ class Simulated:
     batch: Any
     sqs: Any
     s3: Any
+    logs: Any
+    secretsmanager: Any
     queue: str  # of this test alone
     express: str
     hooks: list[tuple[str, Callable[..., Any]]] = field(default_factory=list)
@@ -61,7 +63,10 @@ def moto_clients(moto_s3: servers.S3Server) -> Iterator[dict[str, Any]]:
         patch.setenv("AWS_ENDPOINT_URL", moto_s3.endpoint_url)
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "testing")
-        clients = {name: aws.service_client(name, "us-east-1") for name in ("sqs", "s3", "iam")}
+        clients = {
+            name: aws.service_client(name, "us-east-1")
+            for name in ("sqs", "s3", "iam", "logs", "secretsmanager")
+        }
         clients["batch"] = aws.service_client("batch", "us-east-1", attempts=1)
     role = clients["iam"].create_role(RoleName="batch", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
     clients["batch"].create_compute_environment(
@@ -91,6 +96,7 @@ def account(moto_clients: dict[str, Any]) -> Iterator[Simulated]:
             priority=1,
             computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "lab"}],
         )
-    made = Simulated(moto_clients["batch"], moto_clients["sqs"], moto_clients["s3"], *queues)
+    clients = (moto_clients[name] for name in ("batch", "sqs", "s3", "logs", "secretsmanager"))
+    made = Simulated(*clients, *queues)
     yield made
     made.unhook()

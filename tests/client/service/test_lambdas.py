@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,10 +13,13 @@ import pytest
 
 from batchlab import aws
 from batchlab.document import load_document
+from batchlab.errors import ServiceError
 from batchlab.ids import id_from_bits, new_id
 from batchlab.records import JobRecords, submit_locally
 from batchlab.service import lambdas
+from batchlab.service.submission import submit
 from batchlab.store import Store
+from batchlab.timer import watch
 from tests.client.service.conftest import DEFINITION, Simulated
 from tests.servers import S3Server
 
@@ -101,7 +105,14 @@ def intake(
         show_again(record, 0)
 
     monkeypatch.setattr(lambdas, "_show_again", at_once)
-    made_once = (lambdas._settings, lambdas._store, lambdas._sqs, lambdas._runner, lambdas._service)
+    made_once = (
+        lambdas._settings,
+        lambdas._store,
+        lambdas._sqs,
+        lambdas._runner,
+        lambdas._service,
+        lambdas._endpoint_service,
+    )
     for each in made_once:
         each.cache_clear()
     yield made
@@ -233,14 +244,109 @@ def test_what_is_not_begun_in_time_goes_back_to_the_queue(intake: Intake) -> Non
     assert intake.account.jobs() == []
 
 
-@pytest.mark.parametrize("handler", [lambdas.api, lambdas.public])
-def test_what_is_not_in_this_version_says_so(handler: Any) -> None:
-    answer = handler({}, None)
-    assert answer["statusCode"] == 501
-    assert "not in this version" in json.loads(answer["body"])["title"]
+# -- events and the clock ----------------------------------------------------------------------------------------
 
 
-def test_events_of_aws_batch_are_logged(caplog: pytest.LogCaptureFixture) -> None:
-    event = {"Records": [{"messageId": new_id(), "body": '{"detail-type": "Batch Job State Change"}'}]}
-    assert lambdas.notifier(event, None) == {"batchItemFailures": []}
-    assert "Batch Job State Change" in caplog.text
+@pytest.fixture
+def ended(intake: Intake, monkeypatch: pytest.MonkeyPatch) -> JobRecords:
+    """A job whose container died: AWS Batch gave it up, and its status says queued."""
+    intake.send(SELF_TEST)
+    intake.poll()
+    [job] = intake.account.jobs()
+    says_failed(intake.account)
+    return JobRecords(intake.store, job["parameters"]["job"].split("/")[-2])
+
+
+def says_failed(account: Simulated) -> None:
+    def answer(parsed: Any, **_: Any) -> None:
+        for job in parsed["jobs"]:
+            job |= {"status": "FAILED", "statusReason": "Essential container in task exited"}
+
+    account.hook("after-call.batch.DescribeJobs", answer)
+
+
+def events(*bodies: Any) -> dict[str, Any]:
+    records = [
+        {"messageId": f"m-{number}", "body": body if isinstance(body, str) else json.dumps(body)}
+        for number, body in enumerate(bodies)
+    ]
+    return {"Records": records}
+
+
+def change(records: JobRecords, status: str = "FAILED", name: str = "") -> dict[str, Any]:
+    detail = {"jobName": name or f"self-test-{records.id}-g1-all", "jobId": new_id(), "status": status}
+    return {"detail-type": "Batch Job State Change", "detail": detail}
+
+
+def test_an_event_of_a_container_that_died_ends_its_job(ended: JobRecords) -> None:
+    assert lambdas.notifier(events(change(ended)), None) == {"batchItemFailures": []}
+    assert ended.status().state == "failed"
+
+
+def test_events_that_come_twice_and_out_of_order_lead_to_one_end(ended: JobRecords) -> None:
+    told = events(change(ended), change(ended, "STARTING"), change(ended, "SUCCEEDED"), change(ended))
+    for _ in range(3):
+        lambdas.notifier(told, None)
+    assert ended.status().state == "failed"
+    report = ended.report(1)
+    lambdas.notifier(told, None)
+    assert ended.report(1) == report
+
+
+def test_the_clock_ends_a_job_whose_events_were_lost(ended: JobRecords, intake: Intake) -> None:
+    watch(intake.store, ended.id, intake.store.now() - timedelta(seconds=1))
+    assert lambdas.sweeper({}, None) == {"jobs": 1}
+    assert ended.status().state == "failed"
+
+
+def test_the_clock_hands_over_what_the_endpoint_was_killed_before_sending(intake: Intake) -> None:
+    document = load_document(SELF_TEST)
+    intake.store.put(
+        f"pending/{document.id}", {"at": (intake.store.now() - timedelta(seconds=61)).isoformat()}
+    )
+    JobRecords(intake.store, document.id).create_document(document)
+    assert lambdas.sweeper({}, None) == {"jobs": 1}
+    assert len(intake.account.jobs()) == 1
+    assert list(intake.store.names("pending/")) == []
+    assert lambdas.sweeper({}, None) == {"jobs": 0}
+    assert len(intake.account.jobs()) == 1
+
+
+def test_an_event_whose_job_cannot_be_looked_at_comes_again_and_the_others_do_not(
+    ended: JobRecords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = lambdas.look
+
+    def broken(service: Any, job_id: str) -> Any:
+        if job_id != ended.id:
+            raise ServiceError("The store does not answer.")
+        return look(service, job_id)
+
+    monkeypatch.setattr(lambdas, "look", broken)
+    other = JobRecords(ended.store, new_id())
+    answer = lambdas.notifier(events(change(other), change(ended), change(other)), None)
+    assert [each["itemIdentifier"] for each in answer["batchItemFailures"]] == ["m-0", "m-2"]
+    assert ended.status().state == "failed"
+
+
+def test_events_of_strangers_and_what_is_none_are_passed_over(
+    intake: Intake, caplog: pytest.LogCaptureFixture
+) -> None:
+    blocked = {"detail-type": "Batch Job Queue Blocked", "detail": {"jobQueue": "q"}}
+    nobody = change(JobRecords(intake.store, new_id()), name="somebody-elses-job")
+    unknown = change(JobRecords(intake.store, new_id()))
+    told = events("{", blocked, nobody, unknown)
+    assert lambdas.notifier(told, None) == {"batchItemFailures": []}
+    assert "message m-0 is about no job of ours" in caplog.text
+    assert list(intake.store.names("")) == []
+
+
+def test_the_endpoint_puts_jobs_on_the_queue_and_the_dispatcher_takes_them_from_there(
+    intake: Intake,
+) -> None:
+    records = submit(lambdas._endpoint_service(), load_document(SELF_TEST))
+    assert intake.account.jobs() == []
+    assert records.pending() is not None
+    intake.poll()
+    assert len(intake.account.jobs()) == 1
+    assert records.pending() is None

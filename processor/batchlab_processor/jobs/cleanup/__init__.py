@@ -24,6 +24,7 @@ from batchlab.outcome import Done, Failed, Outcome
 from batchlab.records import JobRecords
 from batchlab.report import Artifact
 from batchlab.status import State, Status
+from batchlab.timer import watch
 from batchlab.words import size
 from batchlab_processor.job import Context, Entry, JobType, Plan
 from batchlab_processor.jobs.cleanup.artifacts import Named, Verdict, delivered, judge
@@ -156,6 +157,8 @@ class Cleanup(JobType[Finding, Removed]):
             _look_for_stop(ctx)
             ctx.storage.delete(each.url)
         remember(records, status, artifacts=True)
+        if records.document().notify:  # whoever wants to hear of it is told by the service, if there is one
+            watch(records.store, records.id, records.store.now())
         return removed, True
 
 

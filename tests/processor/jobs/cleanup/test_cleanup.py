@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from batchlab import timer
 from batchlab.document import load_document
 from batchlab.records import JobRecords, list_jobs, submit_locally
 from batchlab.store import Store
@@ -30,6 +31,13 @@ def test_what_has_expired_is_deleted_and_its_job_says_so(laboratory: Laboratory)
     assert records.report(1) is not None
     assert laboratory.store.read(f"pages/{'a' * 32}/index.html") is not None
     assert cleaned.facts["summary"][0].startswith("Deleted: 1 artifacts (2 B)")
+
+
+def test_whoever_wants_to_hear_of_it_does_when_the_service_looks_next(laboratory: Laboratory) -> None:
+    asked = laboratory.job(notify=[{"email": "ana@example.com", "events": ["expired"]}])
+    laboratory.job()
+    laboratory.clean()
+    assert [due.job_id for due in timer.due(laboratory.store)] == [asked.id]
 
 
 def test_expiry_counts_from_the_end_and_nothing_else_ends_what_was_delivered(laboratory: Laboratory) -> None:

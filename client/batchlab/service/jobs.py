@@ -17,6 +17,7 @@ from batchlab.service.admission import admit
 from batchlab.service.item_pages import item_page
 from batchlab.service.job_info import job_info, link_to
 from batchlab.service.listing import list_page
+from batchlab.timer import watch
 
 if TYPE_CHECKING:
     from batchlab.service.core import Service
@@ -66,7 +67,11 @@ class Jobs(Backend):
         return link_to(self._records(job_id), self.service.settings)
 
     def replay(self, job_id: str) -> int:
-        return notify.replay(self._existing(job_id), self.service.outlets)
+        records = self._existing(job_id)
+        count = notify.replay(records, self.service.outlets)
+        # What did not get through is tried again by whoever follows the jobs.
+        watch(records.store, records.id, records.store.now())
+        return count
 
     def job_types(self) -> tuple[JobTypeInfo, ...]:
         return tuple(JobTypeInfo(name=name, params=_schema(name)) for name in self.service.settings.job_types)

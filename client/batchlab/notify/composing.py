@@ -43,6 +43,7 @@ def write(end: End, its: Words, contact: str, now: datetime) -> Letter:
         until=_until(end, story, its),
         missing=_missing(end, story, its),
         contact=_contact(contact, its),
+        contact_at=(contact, f"mailto:{contact}" if "@" in contact else contact) if contact else None,
         why=its.say("closing.why"),
     )
 

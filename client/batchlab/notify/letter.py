@@ -27,6 +27,7 @@ class Letter:
     until: str = ""
     missing: Missing | None = None
     contact: str = ""
+    contact_at: tuple[str, str] | None = None  # the part of `contact` that is a link, and where it leads
     why: str = ""  # why the reader got this
 
 
@@ -80,7 +81,7 @@ def html(letter: Letter) -> str:
     if letter.missing:
         blocks += _missing_html(letter.missing)
     if letter.contact:
-        blocks.append(_paragraph(letter.contact))
+        blocks.append(_contact(letter))
     blocks.append(
         f'<p class="quiet" style="margin:28px 0 0;font-size:13px;color:#5b5b55">{escape(letter.why)}</p>'
     )
@@ -97,9 +98,17 @@ def html(letter: Letter) -> str:
 
 def _missing_html(missing: Missing) -> list[str]:
     lines = [f"<li><bdi>{escape(name)}</bdi>: {escape(reason)}</li>" for name, reason in missing.items]
-    lines += [f"<li>{escape(missing.more)}</li>"] if missing.more else []
+    lines += [f'<li style="list-style:none">{escape(missing.more)}</li>'] if missing.more else []
     heading = f'<p style="margin:24px 0 4px;font-weight:600">{escape(missing.heading)}</p>'
     return [heading, f'<ul style="margin:0 0 16px;padding-left:20px">{"".join(lines)}</ul>' if lines else ""]
+
+
+def _contact(letter: Letter) -> str:
+    paragraph = _paragraph(letter.contact)
+    if letter.contact_at is None:
+        return paragraph
+    said, address = map(escape, letter.contact_at)
+    return paragraph.replace(said, f'<a href="{address}" style="color:#1d4f91">{said}</a>')
 
 
 def _paragraph(line: str) -> str:

@@ -182,9 +182,11 @@ def _downloads(view: View, words: Texts, token: str) -> str:
     if rest > 0:
         more = words.say("download.more", count=words.number(rest))
         lines.append(f'<li><span class="rest">{_text(more)}</span></li>\n')
-    total = _text(_size(delivery.size_bytes, delivery.members, view, words))
-    total = f"{total}. {_text(words.say('download.parts'))}" if delivery.members is not None else total
-    heading = f'<h2>{_text(words.say("download.heading"))}</h2>\n<p class="note">{total}</p>\n'
+    total = _size(delivery.size_bytes, delivery.members, view, words)
+    if delivery.members is not None:
+        total = ". ".join((total, words.say("download.parts")))
+    heading = _text(words.say("download.heading"))
+    heading = f'<h2>{heading}</h2>\n<p class="note">{_text(total)}</p>\n'
     return f'<section>\n{heading}{older}<ul class="files">\n{"".join(lines)}</ul>\n{until}</section>\n'
 
 

@@ -201,7 +201,7 @@ class Children(Runner):
 
     def _child(self, records: JobRecords) -> subprocess.Popen[bytes]:
         store = records.store.url
-        arguments = ["run", "--job", job_url(store, records.id), "--store", store, "--quiet"]
+        arguments = ["run", "--job", job_url(store, records.id), "--store", store]
         with log_file(store, records.id) as file:
             return subprocess.Popen(
                 [self._command, *arguments],

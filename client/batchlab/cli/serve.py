@@ -27,7 +27,7 @@ def serve(
     store: StoreOption = "",
     allow_local: AllowLocalOption = False,
 ) -> None:
-    """Serve the endpoint, customers' pages and downloads, and run what is submitted.
+    """Serve the endpoint and customers' pages, and run the jobs.
 
     Jobs may touch what the settings list: BATCHLAB_SOURCE_ROOTS, BATCHLAB_HTTP_HOSTS, BATCHLAB_OUTPUT_ROOTS and
     BATCHLAB_JOB_TYPES. Whatever ends this process, the next `batchlab serve` goes on with every accepted job.

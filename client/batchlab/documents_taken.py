@@ -57,7 +57,7 @@ def take(
     if tags:
         values["tags"] = {**(values.get("tags") or {}), **tags}
     values.update(added)
-    return load_document(values, name=name, types=_types(values.get("type")) if known_elsewhere else None)
+    return load_document(values, name=name, types=types_with(values.get("type")) if known_elsewhere else None)
 
 
 _ONE_TARGET = (str, Mapping, EmailTarget, WebhookTarget)
@@ -81,8 +81,7 @@ def _values(document: JobDocument | Mapping[str, Any] | str | bytes | Path) -> t
     return (read_text(document, "document") if isinstance(document, str | bytes) else document), "document"
 
 
-def _types(name: Any) -> dict[str, type[BaseModel] | None]:
+def types_with(name: Any) -> dict[str, type[BaseModel] | None]:
+    """The installed job types, and `name` whether it is one or not; only its own params are checked."""
     known = dict.fromkeys(known_types())
-    if isinstance(name, str):
-        return {**known, name: params_model(name)}
-    return {**known}
+    return {**known, name: params_model(name)} if isinstance(name, str) else {**known}

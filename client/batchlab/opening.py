@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from batchlab.backend import Backend
-from batchlab.batch.address import FORM, SCHEME, is_batch_url, parse_batch_url
+from batchlab.batch.address import FORM, SCHEME, BatchAddress, is_batch_url, parse_batch_url
 from batchlab.errors import UsageError
 from batchlab.redact import shown
 from batchlab.settings import Settings
@@ -23,7 +23,7 @@ def open_backend(url: str, settings: Settings) -> Backend:
     if url.startswith("file://"):
         return _on_this_machine(dataclasses.replace(settings, store=url.rstrip("/")))
     if is_batch_url(url):
-        return _in_batch(url, settings)
+        return in_batch(parse_batch_url(url), settings)
     raise UsageError(
         f"{shown(url)}: jobs are at https://HOST, file:///DIRECTORY or {SCHEME}://QUEUE/DEFINITION. See docs/client.md"
     )
@@ -37,13 +37,13 @@ def _on_this_machine(settings: Settings) -> Backend:
     return Jobs(Service.of_settings(settings, LocalRunner(settings)))
 
 
-def _in_batch(url: str, settings: Settings) -> Backend:
+def in_batch(address: BatchAddress, settings: Settings) -> Backend:
+    """The jobs of the address' store, else of the settings', run in its queue. Raises UsageError without either."""
     from batchlab.batch.runner import BatchRunner
     from batchlab.in_batch import JobsInBatch
     from batchlab.service.core import Service
     from batchlab.stores import open_store
 
-    address = parse_batch_url(url)
     store = address.store or settings.store
     if not address.definition or not store.startswith(("s3://", "r2://")):
         raise UsageError(f"To submit to AWS Batch, the URL needs a job definition and a store: {FORM}")

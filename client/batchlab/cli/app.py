@@ -6,7 +6,19 @@ from typing import Annotated, Any
 
 import typer
 
-from batchlab.cli import database, demo, job_types, looking, on_aws, running, serve, webhook
+from batchlab.cli import (
+    database,
+    demo,
+    job_types,
+    log_lines,
+    looking,
+    on_aws,
+    running,
+    serve,
+    submitting,
+    watching,
+    webhook,
+)
 
 app = typer.Typer(
     name="batchlab",
@@ -19,12 +31,15 @@ app.command("demo")(demo.demo)
 app.command("zip")(running.zip_photos)
 app.command("run")(running.run)
 app.command("retry")(running.retry)
+app.command("submit")(submitting.submit)
+app.command("estimate")(submitting.estimate)
+app.command("watch")(watching.watch)
+app.command("logs")(log_lines.logs)
 app.command("status")(looking.status)
 app.command("items")(looking.items)
 app.command("list")(looking.list_all)
+app.command("link")(looking.link)
 app.command("cancel")(looking.cancel)
-app.command("submit")(on_aws.submit)
-app.command("logs")(on_aws.logs)
 app.command("explain")(on_aws.explain)
 app.command("doctor")(on_aws.doctor)
 app.command("scale")(on_aws.scale)

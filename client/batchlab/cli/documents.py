@@ -11,6 +11,7 @@ from typing import Any
 from batchlab.cli.jobs_here import PASSWORD_REF, Job
 from batchlab.cli.places import url_of
 from batchlab.document import load_document
+from batchlab.documents_taken import types_with
 from batchlab.errors import UsageError
 from batchlab.reading import read_text
 
@@ -18,8 +19,11 @@ _BESIDE = re.compile(r"\.\.?/")
 _SOURCE = re.compile(r"(?:https?|s3|r2|gs|file)://")
 
 
-def read_job(argument: str, password_file: str) -> Job:
-    """The job that a file (or "-", standard input) describes; raises UsageError or DocumentError."""
+def read_job(argument: str, password_file: str, *, known_elsewhere: bool = False) -> Job:
+    """The job that a file (or "-", standard input) describes; raises UsageError or DocumentError.
+
+    With `known_elsewhere` a job type that is not installed here is left for the service to judge.
+    """
     name, folder = "standard input", Path()
     if argument == "-":
         text = sys.stdin.buffer.read()
@@ -34,7 +38,8 @@ def read_job(argument: str, password_file: str) -> Job:
                 values[part] = _with_urls(values[part], folder)
         if password_file and isinstance(values.get("params"), dict):
             values["params"].setdefault("password_ref", PASSWORD_REF)
-    document = load_document(values, name=name)
+    types = types_with(values.get("type")) if known_elsewhere and isinstance(values, dict) else None
+    document = load_document(values, name=name, types=types)
     return Job(
         document=document,
         sources=list(_urls(document.params)),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchlab.cli.options import look_at, settings_of, store_of
-from batchlab.errors import NotFound
+from batchlab.errors import NotFound, UsageError
 from batchlab.streams import say
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ class Door:
     backend: Backend
     place: str  # a URL, as it is shown
     options: str = ""  # " --store URL", " --url URL" or nothing when the environment says it
+    remote: bool = False  # whether somebody else runs the jobs
 
     def job(self, text: str) -> Job:
         """The job that `text` means: an id, an unmistakable beginning, or latest. Raises NotFound, UsageError."""
@@ -44,10 +45,48 @@ def door(store: str, url: str = "") -> Iterator[Door]:
     settings = look_at(store)
     wanted = "" if store else url or settings.url
     opened = _at_url(wanted, settings, typed=bool(url)) if wanted else in_store(settings, typed=store)
+    with using(opened):
+        yield opened
+
+
+@contextlib.contextmanager
+def service_door(url: str, name: str, store: str) -> Iterator[Door]:
+    """Who runs jobs: --url, else the stack --name, else BATCHLAB_URL, else the stack batchlab with --store."""
+    from batchlab.batch.address import is_batch_url
+    from batchlab.opening import open_backend
+    from batchlab.redact import shown
+
+    settings = look_at(store)
+    wanted = url or ("" if name else settings.url)
+    if wanted and not is_batch_url(wanted):
+        opened = Door(open_backend(wanted, settings), shown(wanted), _typed(url), remote=True)
+    else:
+        opened = _stack(url, name, store)
+    with using(opened):
+        yield opened
+
+
+def _stack(url: str, name: str, store: str) -> Door:
+    from batchlab.cli.on_aws import address_with_store
+    from batchlab.opening import in_batch
+
+    address = address_with_store(url, name, store)
+    if not address.store.startswith(("s3://", "r2://")):
+        raise UsageError(
+            "Where to? Set BATCHLAB_URL, or name whom to ask: --url https://HOST. For the stack on AWS Batch its "
+            "store is enough: --store s3://BUCKET/PREFIX (deploy.sh prints it)."
+        )
+    backend = in_batch(address, settings_of(address.store))
+    return Door(backend, f"queue {address.queue}", _typed(url) or f" --store {address.store}", remote=True)
+
+
+@contextlib.contextmanager
+def using(opened: Door) -> Iterator[None]:
+    """Inside, what is logged is said; afterwards its connections are closed."""
     said = _Said()
     logging.getLogger("batchlab").addHandler(said)
     try:
-        yield opened
+        yield
     finally:
         logging.getLogger("batchlab").removeHandler(said)
         close = getattr(opened.backend, "close", None)
@@ -78,10 +117,17 @@ def _at_url(url: str, settings: Settings, *, typed: bool) -> Door:
     from batchlab.opening import open_backend
     from batchlab.redact import shown
 
-    options = f" --url '{url}'" if typed and "?" in url else f" --url {url}" if typed else ""
+    options = _typed(url) if typed else ""
     if url.startswith("file://"):  # to look at it nobody needs to run anything
         return Door(in_store(settings_of(url)).backend, url, options)
-    return Door(open_backend(url, settings), shown(url), options)
+    return Door(open_backend(url, settings), shown(url), options, remote=True)
+
+
+def _typed(url: str) -> str:
+    """The option as it is typed again."""
+    if not url:
+        return ""
+    return f" --url '{url}'" if "?" in url else f" --url {url}"
 
 
 def _elsewhere(place: str) -> str:

@@ -1,4 +1,4 @@
-"""Commands for jobs on AWS Batch: submit, logs, explain, doctor and scale."""
+"""Commands for jobs on AWS Batch: explain, doctor and scale."""
 
 from __future__ import annotations
 
@@ -6,109 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from batchlab.cli.options import JobArgument, JsonOption, StoreOption, settings_of, store_of
+from batchlab.cli.options import (
+    JobArgument,
+    JsonOption,
+    NameOption,
+    StoreOption,
+    UrlOption,
+    settings_of,
+    store_of,
+)
 
 if TYPE_CHECKING:
     from batchlab.batch.address import BatchAddress
     from batchlab.records import JobRecords
-
-UrlOption = Annotated[
-    str,
-    typer.Option(
-        "--url",
-        metavar="URL",
-        help="batch://QUEUE/DEFINITION?store=s3://... [default: BATCHLAB_URL, else the stack's].",
-        show_default=False,
-    ),
-]
-NameOption = Annotated[
-    str,
-    typer.Option(
-        "--name",
-        metavar="NAME",
-        help="The stack, as ./deploy.sh --name gave it [default: batchlab].",
-        show_default=False,
-    ),
-]
-
-
-def submit(
-    document: Annotated[str, typer.Argument(metavar="DOCUMENT", hidden=True)],
-    url: UrlOption = "",
-    name: NameOption = "",
-    store: StoreOption = "",
-    as_json: JsonOption = False,
-) -> None:
-    """Submit a job document to AWS Batch.
-
-    DOCUMENT is a file in YAML or JSON, or - for stdin. The job runs when a machine is free, and may touch what the
-    stack's settings list. Its id goes to stdout. Submitted twice, a document with an id or an idempotency_key is
-    one job.
-
-    \b
-    Examples:
-      batchlab submit job.yaml --store s3://batchlab-123456789012-us-east-1/store
-      batchlab submit job.json --url "batch://my-queue/my-definition?store=s3://my-bucket/jobs"
-    """
-    import json
-    from dataclasses import asdict
-
-    from batchlab.batch.jobs import BatchJobs
-    from batchlab.cli.documents import read_job
-    from batchlab.errors import UsageError
-    from batchlab.streams import say
-
-    job = read_job(document, "")
-    here = [place for place in (*job.sources, *job.outputs) if place.startswith("file:")]
-    if here:
-        raise UsageError(
-            f"{here[0]} is on this machine, and the job runs elsewhere. Upload it, or: batchlab run"
-        )
-    address = _address(url, name, store)
-    if not address.store.startswith(("s3://", "r2://")):
-        raise UsageError("Jobs on AWS need a store there: --store s3://BUCKET/PREFIX (deploy.sh prints it).")
-    submitted = BatchJobs(address, settings_of(address.store)).submit(job.document)
-    typer.echo(json.dumps(asdict(submitted), indent=2) if as_json else submitted.id)
-    where = f"{submitted.id} --store {address.store}"
-    say(f"In queue {address.queue}. Then: batchlab status {where}")
-    say(f"             batchlab logs {where} --follow")
-
-
-def logs(
-    job: JobArgument,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")] = False,
-    url: UrlOption = "",
-    name: NameOption = "",
-    store: StoreOption = "",
-    as_json: JsonOption = False,
-) -> None:
-    """Show what a job's containers on AWS Batch wrote.
-
-    ID is the job's id, an unmistakable beginning of it, latest, or the id that AWS Batch gave it.
-
-    All starts of the job, the oldest first, from CloudWatch. With --json one object in each line.
-
-    \b
-    Examples:
-      batchlab logs latest --follow
-      batchlab logs 876da822-4198-45f2-a252-6cea32512ea8
-    """
-    import json
-
-    from batchlab.batch.explanation import batch_job_of, is_batch_id
-    from batchlab.batch.jobs import BatchJobs
-    from batchlab.words import printable
-
-    address = _address(url, name, store)
-    batch_job = job
-    if not is_batch_id(job):
-        records = _records(job, address)
-        batch_job = batch_job_of(records, records.status().generation)
-    for line in BatchJobs(address).logs(batch_job, follow=follow):
-        if as_json:
-            typer.echo(json.dumps({"at": line.at.isoformat(), "text": line.text}, ensure_ascii=False))
-        else:
-            typer.echo(f"{line.at:%Y-%m-%d %H:%M:%S} {printable(line.text)}")
 
 
 def explain(
@@ -139,11 +49,11 @@ def explain(
     from batchlab.cli.finding_lines import explanation_as_json, explanation_text
     from batchlab.cli.tables import wrapped
 
-    address = _address(url, name, store)
+    address = address_with_store(url, name, store)
     if is_batch_id(job):
         found = explain_batch_job(job, address)
     else:
-        records = _records(job, address)
+        records = records_of(job, address)
         found = explained(records, address, local=records.store.url.startswith(("file:", "memory:")))
     typer.echo(explanation_as_json(found) if as_json else wrapped(explanation_text(found)))
 
@@ -231,7 +141,7 @@ def scale(
     )
 
 
-def _address(url: str, name: str, store: str) -> BatchAddress:
+def address_with_store(url: str, name: str, store: str) -> BatchAddress:
     """The address with the store that counts: the one typed, else the URL's, else the environment's."""
     import dataclasses
 
@@ -242,7 +152,8 @@ def _address(url: str, name: str, store: str) -> BatchAddress:
     return address if address.store and not store else dataclasses.replace(address, store=settings.store)
 
 
-def _records(job: str, address: BatchAddress) -> JobRecords:
+def records_of(job: str, address: BatchAddress) -> JobRecords:
+    """Raises NotFound, and UsageError when `job` could mean several."""
     from batchlab.cli.choosing import choose_job
     from batchlab.records import JobRecords
 

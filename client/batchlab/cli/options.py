@@ -31,6 +31,15 @@ UrlOption = Annotated[
         show_default=False,
     ),
 ]
+NameOption = Annotated[
+    str,
+    typer.Option(
+        "--name",
+        metavar="NAME",
+        help="The stack, as ./deploy.sh --name gave it [default: batchlab].",
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout, nothing else.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 DryRunOption = Annotated[

@@ -16,8 +16,8 @@ from batchlab.cli.options import (
     PasswordFileOption,
     QuietOption,
     StoreOption,
+    UrlOption,
     settings_of,
-    store_of,
 )
 
 
@@ -148,8 +148,12 @@ def run(
 
 def retry(
     job: JobArgument,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Follow it to its end, where somebody else runs it.")
+    ] = False,
     config: ConfigOption = "",
     password_file: PasswordFileOption = "",
+    url: UrlOption = "",
     store: StoreOption = "",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -159,20 +163,27 @@ def retry(
     ID is the job's id, an unmistakable beginning of it, or latest.
 
     What a partial, failed or cancelled job has delivered is kept or made anew, as its type needs it; a job that
-    was interrupted goes on where it was.
+    was interrupted goes on where it was. Jobs of a store are run here, those of --url or BATCHLAB_URL there.
 
     \b
     Examples:
       batchlab retry latest
-      batchlab retry 01kax4
+      batchlab retry 01kax4 --wait --url https://jobs.example.com
 
-    Exit code: that of the job, as for `batchlab run`.
+    Exit code: that of the job, as for `batchlab run`; 0 when it goes on elsewhere.
     """
     from batchlab.cli.choosing import choose_job
+    from batchlab.cli.doors import door
     from batchlab.cli.jobs_here import run_again
+    from batchlab.cli.retrying import retry_elsewhere
+    from batchlab.cli.store_jobs import StoreJobs
     from batchlab.records import JobRecords
 
-    settings = settings_of(store)
-    found = store_of(settings)
-    records = JobRecords(found, choose_job(found, job))
+    with door(store, url) as found:
+        if not isinstance(found.backend, StoreJobs):
+            return retry_elsewhere(
+                found, job, wait=wait, local_only=config or password_file, as_json=as_json, quiet=quiet
+            )
+        jobs = found.backend.store
+    records = JobRecords(jobs, choose_job(jobs, job))
     return run_again(records, password_file=password_file, as_json=as_json, quiet=quiet, config=config)

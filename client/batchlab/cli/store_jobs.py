@@ -69,7 +69,13 @@ class StoreJobs(Backend):
         return estimate(document, self.settings)
 
     def logs(self, job_id: str, *, cursor: str | None = None) -> LogPage:
-        raise self._nobody("keeps logs")
+        if not self.store.url.startswith("file://"):
+            raise self._nobody("keeps logs")
+        from batchlab.service.log_files import log_page
+
+        records = JobRecords(self.store, job_id)
+        records.document()
+        return log_page(records, cursor)
 
     def retry(self, job_id: str) -> JobInfo:
         raise self._nobody("retries")

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from batchlab.api import ItemInfo, JobInfo, JobSummary, Link
+from batchlab.api import Estimate, ItemInfo, JobInfo, JobSummary, Link
 from batchlab.cli.tables import ago, state_coloured, table
 from batchlab.report import render
 from batchlab.status import Counts
@@ -99,6 +99,19 @@ def link_text(link: Link) -> str:
     lines += [f"download  {printable(download)}" for download in link.downloads]
     if link.expires_at is not None:
         lines.append(f"until     {link.expires_at:%Y-%m-%d %H:%M} UTC")
+    return "\n".join(lines)
+
+
+def estimate_text(found: Estimate, job_type: str) -> str:
+    """One line of figures, then what they rest on and what is not known."""
+    figures = [counted(found.items, job_type)] if found.items is not None else []
+    figures += [size(found.size_bytes)] if found.size_bytes else []
+    figures += [f"about {duration(found.seconds)}"] if found.seconds is not None else []
+    if found.dollars is not None:
+        figures.append("nothing to pay" if not found.dollars else f"about ${max(found.dollars, 0.01):,.2f}")
+    lines = [", ".join(figures) or "Nothing can be said beforehand."]
+    lines += [f"  {printable(each)}" for each in found.assumptions]
+    lines += [f"  Not known: {printable(each)}" for each in found.unknown]
     return "\n".join(lines)
 
 

@@ -142,7 +142,7 @@ def test_a_document_is_submitted_and_its_log_read(
     url = f"batch://{planted.queue}/{planted.definition}?store={store}"
     code, out, err = run(capsys, "submit", str(path), "--url", url)
     job = out.strip()
-    assert (code, f"batchlab logs {job} --store {store} --follow" in err) == (0, True)
+    assert (code, f"batchlab logs {job} --url '{url}' -f" in err) == (0, True)
     [listed] = planted.clients["batch"].list_jobs(jobQueue=planted.queue, jobStatus="SUCCEEDED")[
         "jobSummaryList"
     ]
@@ -164,12 +164,14 @@ def test_what_lies_on_this_machine_is_not_submitted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("BATCHLAB_STORE", raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     path = tmp_path / "job.json"
     path.write_text('{"type": "self-test", "output": "./out"}')
-    assert "Upload it, or: batchlab run" in run(capsys, "submit", str(path))[2]
+    said = run(capsys, "submit", str(path), "--store", "s3://bucket/jobs")[2]
+    assert "Upload it, or: batchlab run" in said
     path.write_text('{"type": "self-test"}')
     code, _, err = run(capsys, "submit", str(path))
-    assert (code, "Jobs on AWS need a store there" in err) == (2, True)
+    assert (code, "--store s3://BUCKET/PREFIX" in err) == (2, True)
 
 
 def test_a_job_is_stalled_only_when_no_shard_of_it_goes_on(

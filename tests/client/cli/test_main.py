@@ -11,8 +11,8 @@ from batchlab.errors import Denied, ServiceError
 from tests.client.cli.conftest import Command
 
 COMMANDS = [
-    *("demo", "zip", "run", "retry", "status", "items", "list", "cancel"),
-    *("submit", "logs", "explain", "doctor", "scale", "types", "db", "webhook"),
+    *("demo", "zip", "run", "retry", "status", "items", "list", "link", "cancel"),
+    *("submit", "estimate", "watch", "logs", "serve", "explain", "doctor", "scale", "types", "db", "webhook"),
 ]
 
 
@@ -31,7 +31,7 @@ def test_every_help_begins_with_one_whole_sentence_and_has_an_example(
     assert ran.code == 0
     assert ran.out.splitlines()[2].endswith(".")
     assert f"    batchlab {command}" in ran.out or f"| batchlab {command}" in ran.out
-    assert "--json" in ran.out or command in ("demo", "db", "webhook")
+    assert "--json" in ran.out or command in ("demo", "serve", "db", "webhook")
     assert max(len(line) for line in ran.out.splitlines()) <= 100
     assert "..." not in "".join(
         line for line in batchlab().out.splitlines() if line.startswith(f"  {command} ")

@@ -215,5 +215,7 @@ def _passed(at: Any, now: datetime) -> bool:
 
 
 def _json(body: bytes | None) -> dict[str, Any]:
-    read: dict[str, Any] = json.loads(body) if body is not None else {}
+    read = {} if body is None else json.loads(body)
+    if not isinstance(read, dict):
+        raise ValueError("no JSON object")
     return read

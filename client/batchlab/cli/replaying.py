@@ -6,9 +6,9 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from batchlab.cli.choosing import LATEST, choose_job
+from batchlab.cli.choosing import choose, choose_job
 from batchlab.cli.options import store_of
-from batchlab.errors import NotFound, UsageError
+from batchlab.errors import UsageError
 from batchlab.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,16 +44,12 @@ class Replayed:
 
 def replay_at_endpoint(job: str, settings: Settings) -> Replayed:
     """The endpoint of BATCHLAB_URL sends them."""
-    from batchlab.backend import JobQuery
     from batchlab.opening import open_backend
+    from batchlab.redact import shown
 
     backend = open_backend(settings.url, settings)
-    if job in LATEST:
-        newest = backend.list(JobQuery(limit=1)).jobs
-        if not newest:
-            raise NotFound(f"There are no jobs at {settings.url} yet.")
-        job = newest[0].id
-    return Replayed(job, backend.replay(job))
+    job_id = choose(backend, shown(settings.url), job)
+    return Replayed(job_id, backend.replay(job_id))
 
 
 def replay_from_store(job: str, settings: Settings) -> Replayed:

@@ -61,12 +61,12 @@ def listen(
     from batchlab.streams import say
 
     with Listener(port, _secret(secret)) as listener:
-        say(f"Listening on {listener.url}. Where jobs run, set BATCHLAB_WEBHOOK_HOSTS={listener.host}")
-        say(
-            f'BATCHLAB_ALLOW_LOCAL=1, and in the document: notify: [{{webhook: "{listener.url}"}}]. Ctrl-C ends.'
-        )
         received = 0
         try:
+            say(f"Listening on {listener.url} until Ctrl-C. Where jobs run, set BATCHLAB_ALLOW_LOCAL=1 and")
+            say(
+                f'BATCHLAB_WEBHOOK_HOSTS={listener.host}; in documents: notify: [{{webhook: "{listener.url}"}}]'
+            )
             for event, again in listener.events():
                 typer.echo(event.model_dump_json() if as_json else event_line(event, again=again))
                 received += 1
@@ -124,7 +124,7 @@ def verify(
 def replay(job: JobArgument, store: StoreOption = "", as_json: JsonOption = False) -> int:
     """Send the notifications of a job's end once more.
 
-    ID is the job's id; for a store also an unmistakable beginning of it, or latest. Webhooks and e-mails go to every
+    ID is the job's id, an unmistakable beginning of it, or latest. Webhooks and e-mails go to every
     target of the job's document that wanted this end, those given up included. Each webhook keeps its webhook-id, so a
     receiver that has it already can tell. With BATCHLAB_URL=https://... the endpoint sends them, else this machine,
     with the secrets and the sender of its own settings.

@@ -119,7 +119,7 @@ def _download(
     request: PublicRequest, pages: Pages, settings: Settings, now: datetime, token: str, which: str | None
 ) -> PublicAnswer:
     found = pages.get(f"{token}/link.json")
-    page = pages.get(f"{token}/index.html") if found is None or which is None else None
+    page = pages.get(f"{token}/index.html") if which is None else None
     if found is None:  # nothing yet, or nothing at all
         return _notice(request, 404, "not_found", settings) if page is None else _written(request, 200, page)
     link = _json(found)

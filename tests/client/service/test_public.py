@@ -210,8 +210,9 @@ def test_a_link_that_cannot_be_read_is_our_fault_too(door: Door, broken: bytes) 
 
 def test_a_download_that_is_not_ready_shows_the_page(door: Door) -> None:
     its = door.publish(new_job(door.store))
-    for path in (f"/d/{its}", f"/d/{its}/1"):
-        assert (door.ask(path).status, read(door.ask(path))) == (200, door.pages.get(f"{its}/index.html"))
+    said = door.ask(f"/d/{its}")
+    assert (said.status, read(said)) == (200, door.pages.get(f"{its}/index.html"))
+    assert door.ask(f"/d/{its}/1").status == 404
 
 
 def test_several_files_are_a_list_unless_one_is_named(tmp_path: Path, door: Door) -> None:
@@ -360,8 +361,8 @@ def test_no_signed_url_outlives_the_promise_or_a_quarter_of_an_hour(
     promised: tuple[Door, JobRecords],
 ) -> None:
     door, records = promised
-    if door.ask(f"/d/{token(records)}").status != 302:
-        pytest.skip("files of this machine are not signed for")
+    if door.ask(f"/d/{token(records)}").status == 200:
+        return  # a file of this machine needs no signature
     for minutes, most in ((0, 900), (45, 900), (50, 600), (59, 60)):
         door.later = timedelta(minutes=minutes)
         query = parse_qs(urlsplit(door.ask(f"/d/{token(records)}").headers["Location"]).query)

@@ -56,7 +56,9 @@ class System:
     def dispatch(self) -> None:
         """AWS Lambda feeds the dispatcher with the intake queue until that is empty."""
         sqs = self.client("sqs")
-        while messages := sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
+        while messages := sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get(
+            "Messages"
+        ):
             records = [
                 {"messageId": each["MessageId"], "receiptHandle": each["ReceiptHandle"], "body": each["Body"]}
                 for each in messages
@@ -68,9 +70,9 @@ class System:
     def batch_jobs(self) -> list[dict[str, Any]]:
         """What AWS Batch was given."""
         batch = self.client("batch")
-        listed = batch.list_jobs(
-            jobQueue=self.job_queue, filters=[{"name": "JOB_NAME", "values": ["*"]}]
-        )["jobSummaryList"]
+        listed = batch.list_jobs(jobQueue=self.job_queue, filters=[{"name": "JOB_NAME", "values": ["*"]}])[
+            "jobSummaryList"
+        ]
         return list(batch.describe_jobs(jobs=[each["jobId"] for each in listed])["jobs"]) if listed else []
 
     def tell(self, batch_job: Mapping[str, Any]) -> None:
@@ -99,7 +101,7 @@ class System:
             self.worker.write(each["Key"], body)
 
     def worker_to_r2(self) -> None:
-        for key in self.worker.keys():
+        for key in self.worker.names():
             self.client("s3").put_object(Bucket=self.shop_bucket, Key=key, Body=self.worker.read(key))
 
 

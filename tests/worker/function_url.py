@@ -85,7 +85,9 @@ class FunctionUrl:
         signer = SigV4Auth(Credentials("any", secret), "lambda", self.region)
         request = AWSRequest(method, self.url + target, headers=headers, data=body)
         request.context["timestamp"] = at
-        return str(signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request))
+        return str(
+            signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
+        )
 
     def event(self, method: str, target: str, headers: dict[str, str], body: bytes) -> JSON:
         """The request as the function sees it."""

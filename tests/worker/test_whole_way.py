@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,11 @@ from tests.worker.workerd import PACKAGE
 
 pytestmark = pytest.mark.worker
 PARALLEL = 50
-PHOTOS = ["s3://photos/17/1.jpg", {"url": "s3://photos/17/2.jpg", "name": "dance/2.jpg"}, "s3://photos/17/3.jpg"]
+PHOTOS = [
+    "s3://photos/17/1.jpg",
+    {"url": "s3://photos/17/2.jpg", "name": "dance/2.jpg"},
+    "s3://photos/17/3.jpg",
+]
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +38,7 @@ def photos(system: System) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def job(system: System, photos: dict[str, bytes]) -> Iterator[dict[str, Any]]:
+def job(system: System, photos: dict[str, bytes]) -> dict[str, Any]:
     """The answer to fifty submissions of the same photos at once, and the job they made."""
 
     def export(_: int) -> httpx.Response:
@@ -44,7 +48,7 @@ def job(system: System, photos: dict[str, bytes]) -> Iterator[dict[str, Any]]:
         answers = list(pool.map(export, range(PARALLEL)))
     assert [answer.status_code for answer in answers] == [202] * PARALLEL, answers[0].text
     [made] = {tuple(sorted(answer.json().items())) for answer in answers}
-    yield dict(made)
+    return dict(made)
 
 
 def test_fifty_submissions_at_once_make_one_job(system: System, job: dict[str, Any]) -> None:
@@ -144,7 +148,9 @@ def test_the_page_and_the_zip_come_from_the_workers_own_bucket(
         assert "3.jpg" in page.text and "frame-ancestors 'none'" in page.headers["content-security-policy"]
         status = client.get(f"{ended['page']}/status.json")
         assert status.json()["state"] == "partial"
-        unchanged = client.get(f"{ended['page']}/status.json", headers={"if-none-match": status.headers["etag"]})
+        unchanged = client.get(
+            f"{ended['page']}/status.json", headers={"if-none-match": status.headers["etag"]}
+        )
         assert unchanged.status_code == 304
         download = ended["page"].replace("/s/", "/d/")
         whole = client.get(download)
@@ -188,7 +194,7 @@ def test_a_list_too_long_for_a_document_goes_by_r2(system: System) -> None:
     many = [{"url": f"s3://photos/{'x' * 950}/{number}.jpg", "name": "y" * 950} for number in range(2_100)]
     answer = system.worker.ask("POST", "/events/18/export", body={"photos": many})
     assert answer.status_code == 202, answer.text
-    [key] = [key for key in system.worker.keys() if key.startswith("lists/")]
+    [key] = [key for key in system.worker.names() if key.startswith("lists/")]
     event = system.endpoint.events[-1]
     assert key in event["body"] and len(event["body"]) < 1000
     system.worker_to_r2()  # where the container reads the list

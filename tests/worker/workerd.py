@@ -31,7 +31,7 @@ class Worker:
         with httpx.Client(timeout=60, trust_env=False) as client:
             return client.request(method, self.url + path, json=body, headers=shown)
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         """What lies in R2."""
         found: list[str] = json.loads(self._bucket("GET", ""))
         return found
@@ -59,7 +59,12 @@ def example_worker(variables: Mapping[str, str], log: Path) -> Iterator[Worker]:
     with (
         log.open("wb") as output,
         subprocess.Popen(
-            command, cwd=PACKAGE, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output
+            command,
+            cwd=PACKAGE,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=output,
         ) as process,
     ):
         try:

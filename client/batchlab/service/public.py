@@ -99,7 +99,7 @@ def _page(
         return _notice(request, 404, "not_found", settings)
     status = _json(pages.get(f"{token}/status.json"))
     if status.get("state") == "expired" or _passed(status.get("expires_at"), now):
-        return _gone(request, pages, token, body)
+        return _gone(request, pages, token)
     return _written(request, 200, body)
 
 
@@ -119,18 +119,18 @@ def _download(
     request: PublicRequest, pages: Pages, settings: Settings, now: datetime, token: str, which: str | None
 ) -> PublicAnswer:
     found = pages.get(f"{token}/link.json")
-    page = pages.get(f"{token}/index.html") if which is None else None
-    if found is None:  # nothing yet, or nothing at all
+    link = {} if found is None else _json(found)
+    if found is not None and (not link.get("artifacts") or _passed(link.get("expires_at"), now)):
+        return _gone(request, pages, token)
+    if which is None and (found is None or len(link["artifacts"]) > 1):  # nothing yet, or a choice
+        page = pages.get(f"{token}/index.html")
         return _notice(request, 404, "not_found", settings) if page is None else _written(request, 200, page)
-    link = _json(found)
-    if not link.get("artifacts") or _passed(link.get("expires_at"), now):
-        return _gone(request, pages, token, page)
+    if found is None:
+        return _notice(request, 404, "not_found", settings)
     artifacts = [
         Artifact(entry["number"], entry["name"], entry["url"], entry["content_type"])
         for entry in link["artifacts"]
     ]
-    if which is None and len(artifacts) > 1 and page is not None:
-        return _written(request, 200, page)
     wanted = _wanted(artifacts, which)
     if wanted is None:
         return _notice(request, 404, "not_found", settings)
@@ -154,9 +154,9 @@ def _wanted(artifacts: list[Artifact], which: str | None) -> Artifact | None:
     return by_number or next((each for each in artifacts if each.name == name), None)
 
 
-def _gone(request: PublicRequest, pages: Pages, token: str, page: bytes | None) -> PublicAnswer:
-    body = pages.get(f"{token}/gone.html") or page or b""
-    return _written(request, 410, body)
+def _gone(request: PublicRequest, pages: Pages, token: str) -> PublicAnswer:
+    body = pages.get(f"{token}/gone.html")  # written with link.json
+    return _written(request, 410, body or b"")
 
 
 def _notice(

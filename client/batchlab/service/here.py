@@ -73,7 +73,7 @@ class LocalRunner(Runner):
     def _leave_an_attendant(self, store: Store) -> None:
         """A second one that comes at the same time leaves at once."""
         with open(log_folder(store.url) / "attendant.log", "ab", buffering=0, opener=_private) as file:
-            subprocess.Popen(
+            left = subprocess.Popen(
                 [sys.executable, "-m", "batchlab.service.here", store.url],
                 env=child_environment(self._settings),
                 stdin=subprocess.DEVNULL,
@@ -82,6 +82,8 @@ class LocalRunner(Runner):
                 cwd=log_folder(store.url),
                 start_new_session=True,
             )
+        # A program that lives on keeps no zombie, and is not warned of a child that is meant to outlive it.
+        threading.Thread(target=left.wait, name="attendant", daemon=True).start()
 
 
 @contextlib.contextmanager

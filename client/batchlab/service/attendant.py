@@ -11,12 +11,14 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 
 from batchlab.errors import BatchlabError, NotFound
 from batchlab.records import JobRecords
 from batchlab.service.children import AT_ONCE, Children
 from batchlab.service.core import Service
 from batchlab.service.follow import look, tick
+from batchlab.service.log_files import marked, unmark
 from batchlab.settings import Settings
 from batchlab.store import Store
 
@@ -54,8 +56,9 @@ class Attendant:
         self._thread.join(self._tick_seconds)  # it may be telling somebody slow of an end; that is told again
 
     def at_rest(self) -> bool:
-        """Whether nothing is left to run: neither here nor in the store."""
-        return self.children.idle and next(self.service.store.names("pending/"), None) is None
+        """Whether nothing is left to run or to be looked at: neither here nor in the store."""
+        store = self.service.store
+        return self.children.idle and not marked(store.url) and next(store.names("pending/"), None) is None
 
     def adopt(self) -> None:
         """Starts whatever waits in the store: what a killed process left, and what others put there."""
@@ -63,6 +66,25 @@ class Attendant:
             records = JobRecords(self.service.store, name.removeprefix("pending/"))
             if not self.children.knows(records.id) and _due(records):
                 self.children.start(records)
+        for job_id in marked(self.service.store.url):
+            if not self.children.knows(job_id):
+                self._do(f"job {job_id}", partial(self._look_at, job_id))
+
+    def _look_at(self, job_id: str) -> None:
+        """The end of a run, or its loss, has its consequences; until then its mark stays."""
+        records = JobRecords(self.service.store, job_id)
+        try:
+            status = records.status()
+        except NotFound:  # deleted
+            unmark(records.store.url, job_id)
+            return
+        if records.at_work(status.generation):
+            return
+        look(self.service, job_id)
+        if not self.children.knows(job_id):  # else it was started again, and is marked anew
+            if records.status().ended:
+                records.drop_pending()
+            unmark(records.store.url, job_id)
 
     def _wake(self, job_id: str) -> None:
         self._over.put(job_id)
@@ -72,7 +94,7 @@ class Attendant:
             self._do("what waits", self.adopt)
             self._do("the clock", lambda: tick(self.service))
             for job_id in self._woken():
-                self._do(f"job {job_id}", lambda job_id=job_id: look(self.service, job_id))  # type: ignore[misc]
+                self._do(f"job {job_id}", partial(self._look_at, job_id))
 
     def _woken(self) -> Iterator[str]:
         """The jobs whose run is over, as they come; returns when it is time for the clock again."""

@@ -20,7 +20,7 @@ from batchlab.backend import Hope, Runner
 from batchlab.errors import BatchlabError, Interrupted, ServiceError
 from batchlab.local import CALLER, job_url, processor_command
 from batchlab.records import JobRecords
-from batchlab.service.log_files import log_file, log_folder, log_page
+from batchlab.service.log_files import log_file, log_folder, log_page, mark
 from batchlab.settings import Settings
 
 AT_ONCE = 2  # jobs; each has workers of its own
@@ -178,11 +178,13 @@ class Children(Runner):
         try:
             status = records.status()
             if status.ended or status.generation != job.generation:
-                self._forget(job, done=status.ended)
+                self._forget(job)
+                self._ended(records.id)
                 return False
             if records.at_work(job.generation):
                 self._forget(job)
                 return False
+            mark(records.store.url, records.id)
             child = self._child(records)
         except (BatchlabError, OSError) as error:
             logger.warning("Job %s is started later: %s", records.id, error)
@@ -231,9 +233,8 @@ class Children(Runner):
             logger.warning("Job %s is looked at later: %s", records.id, error.message)
             self._again(job)
             return
-        if status.ended or status.generation != job.generation:
-            self._forget(job, done=status.ended)
-        elif self._closing or code == 0 or paused:  # 0: another run has it
+        done = status.ended or status.generation != job.generation
+        if done or paused or self._closing or code == 0:  # 0: another run has it
             self._forget(job)
         elif _may_succeed(code, job.tries):
             self._again(job)
@@ -251,15 +252,10 @@ class Children(Runner):
             _LONGEST_PAUSE_SECONDS, self._pause_seconds * 2 ** (job.tries - 1)
         )
 
-    def _forget(self, job: _Job, *, done: bool = False) -> None:
+    def _forget(self, job: _Job) -> None:
         with self._changing:
             if self._jobs.get(job.records.id) is job:
                 del self._jobs[job.records.id]
-        if done:
-            try:
-                job.records.drop_pending()
-            except BatchlabError as error:  # the sweeper finds it, and that the job has ended
-                logger.info("pending/%s stays: %s", job.records.id, error.message)
 
 
 def child_environment(settings: Settings) -> dict[str, str]:

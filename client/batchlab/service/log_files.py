@@ -1,4 +1,8 @@
-"""What runs on this machine wrote: one file for each job, beside the store, appended to by every run."""
+"""Files beside the store about runs on this machine: what each job's runs wrote, and which runs nobody has looked at.
+
+A mark stands from before a run starts until somebody has looked at its end: a kill in between forgets nobody who is
+to be told.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ from batchlab.service.cursors import NO_CURSOR, cursor_of, place_of
 from batchlab.settings import default_store
 
 _FOLDER = ".logs"  # a dot: no document of the store
+_MARK = ".begun"
 _PAGE_BYTES = 512 * 1024
 _LINE_BYTES = 8_192  # of one line that are shown
 
@@ -33,6 +38,20 @@ def log_file(store_url: str, job_id: str) -> IO[bytes]:
     """To append to. Only its owner reads it."""
     path = log_folder(store_url) / f"{job_id}.jsonl"
     return open(path, "ab", buffering=0, opener=lambda name, flags: os.open(name, flags, mode=0o600))
+
+
+def mark(store_url: str, job_id: str) -> None:
+    """From now on a run of the job wants to be looked at."""
+    (log_folder(store_url) / f"{job_id}{_MARK}").touch(mode=0o600)
+
+
+def unmark(store_url: str, job_id: str) -> None:
+    (log_folder(store_url) / f"{job_id}{_MARK}").unlink(missing_ok=True)
+
+
+def marked(store_url: str) -> list[str]:
+    """The jobs whose runs want to be looked at, the oldest first."""
+    return sorted(path.name.removesuffix(_MARK) for path in log_folder(store_url).glob(f"*{_MARK}"))
 
 
 def log_page(records: JobRecords, cursor: str | None) -> LogPage:

@@ -29,15 +29,13 @@ from batchlab.status import State
 class Client:
     """Jobs behind one URL. Safe to share between threads; close it, or use it as a context manager."""
 
-    def __init__(
-        self, url: str | None = None, *, settings: Settings | None = None, backend: Backend | None = None
-    ) -> None:
+    def __init__(self, url: str | None = None, *, backend: Backend | None = None) -> None:
         """`url` None: BATCHLAB_URL's. `backend` in place of what a URL would open.
 
         Raises UsageError for a URL that is none, Denied without the credentials that it needs.
         """
         if backend is None:
-            settings = settings or Settings.from_environment(os.environ)
+            settings = Settings.from_environment(os.environ)
             wanted = url or settings.url
             if not wanted:
                 raise UsageError(

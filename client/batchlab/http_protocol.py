@@ -20,7 +20,7 @@ from batchlab.api import Estimate, ItemPage, JobInfo, JobPage, JobTypeInfo, Link
 from batchlab.aws_signing import encoded_query
 from batchlab.backend import JobQuery
 from batchlab.document import JobDocument
-from batchlab.errors import BatchlabError, Denied, DocumentError, NotFound, ServiceError
+from batchlab.errors import BatchlabError, Denied, DocumentError, KeyTaken, NotFound, ServiceError
 from batchlab.ids import is_id
 from batchlab.redact import shown
 
@@ -34,6 +34,7 @@ LONGEST_PAUSE_SECONDS = 60.0  # a Retry-After between two attempts counts up to 
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _UNTOUCHED = frozenset({425, 429, 503})  # refused before anything was done
 _HEADER_KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
+_KEY_TAKEN = re.compile("idempotency_key: .* already")  # records.create_job
 _DOCUMENT = frozenset({400, 409, 410, 413, 415, 422})
 
 
@@ -221,7 +222,9 @@ def error_of(answer: httpx.Response, base: str) -> BatchlabError:
             said if problem.detail else f"{base} has nothing at this address. Check BATCHLAB_URL."
         )
     if status in _DOCUMENT and not (status == 409 and "retry-after" in answer.headers):
-        return DocumentError(list(problem.problems) or [said])
+        problems = list(problem.problems) or [said]
+        taken = any(_KEY_TAKEN.match(each) for each in problems)
+        return KeyTaken(problems) if taken else DocumentError(problems)
     cure = "Try again in a while." if status in _PASSING or status == 409 else "Its log says more."
     return ServiceError(f"{base} answered {status}: {said.rstrip('.')}. {cure}")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import time
+
 from batchlab.api import Estimate, JobInfo
 from batchlab.authority import Authority
 from batchlab.document import JobDocument
@@ -10,7 +13,10 @@ from batchlab.jobs import params_model
 from batchlab.jobs.base import JobParams
 from batchlab.kinds import ItemError
 from batchlab.service import submission
+from batchlab.service.dispatch import NotYet
 from batchlab.service.jobs import Jobs
+
+_PAUSES = (0.25, 0.5, 1.0, 2.0, 4.0, 4.0)  # seconds; then it is said
 
 
 class JobsInBatch(Jobs):
@@ -23,6 +29,11 @@ class JobsInBatch(Jobs):
             raise DocumentError(
                 f"{here[0]} is on this machine, and the job runs elsewhere. Upload it, or: batchlab run"
             )
+        for pause in _PAUSES:
+            try:
+                return self.get(submission.submit(self.service, document).id)
+            except NotYet:  # somebody else submits the same job at this very moment, or AWS is busy
+                time.sleep(random.uniform(pause / 2, pause))
         return self.get(submission.submit(self.service, document).id)
 
     def estimate(self, document: JobDocument) -> Estimate:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -29,9 +31,20 @@ def test_a_token_is_128_random_bits_and_stays_the_jobs(records: JobRecords) -> N
     assert token(new_job(records.store)) != its
 
 
-def test_all_who_ask_first_at_the_same_time_get_one_token(records: JobRecords) -> None:
-    with ThreadPoolExecutor(16) as pool:
-        assert len(set(pool.map(lambda _: token(records), range(64)))) == 1
+def test_all_who_ask_first_at_the_same_time_get_one_token(
+    records: JobRecords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, both = records.store.read, threading.Barrier(8)
+
+    def read_together(name: str) -> Any:
+        found = read(name)
+        if found is None:
+            both.wait(30)  # nobody has written yet when the last one has looked
+        return found
+
+    monkeypatch.setattr(records.store, "read", read_together)
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(lambda _: token(records), range(8)))) == 1
 
 
 def test_whether_somebody_has_the_address_is_known_without_giving_one(records: JobRecords) -> None:

@@ -1,9 +1,9 @@
 import type { JobInfo } from './answers.js';
+import { canonical, sha256 } from './bytes.js';
 import { BatchLab, type ClientOptions } from './client.js';
-import { canonical, sha256 } from './digest.js';
 import type { JobDocument } from './document.js';
 import { BatchLabError, DocumentError, SettingsError } from './errors.js';
-import { itemsOf, keepList, noPlace, type ListPlace, type Photo } from './photos.js';
+import { itemsOf, keepList, linesOf, noPlace, type ListPlace, type Manifest, type Photo } from './photos.js';
 import { send, type Fetch } from './send.js';
 import { accessOf, bucketOf, needed, ownEnv, variables, type Access, type Env, type Variables } from './settings.js';
 
@@ -29,6 +29,7 @@ const LONGEST: Record<Access, [number, string]> = {
   sqs: [1024 * 1024, 'a message of SQS'], // Source: Amazon SQS Developer Guide, "Message quotas"
   batch: [25_000, 'SubmitJob (worker_access sqs takes more)'], // SubmitJob takes 30 KiB in all
 };
+const ALL_ELSE = 2_000; // bytes of a document beside its photos
 const MOST_ITEMS = 100_000; // in one document, see batchlab/jobs/zip_export.py
 const LISTS = 'lists'; // where in the bucket long lists lie
 
@@ -60,18 +61,9 @@ export class AWSBatchIntegration {
       title: event,
       ...fields,
       ...(output === undefined ? {} : { output }),
-      params: { items, name: name ?? `${slug(event)}.zip`, ...params },
+      params: { items: await this.#listed(items, env, found), name: name ?? `${slug(event)}.zip`, ...params },
     };
-    const given = idempotencyKey ?? fields.idempotency_key;
-    const text = given === undefined ? canonical(document) : JSON.stringify(document);
-    document.idempotency_key = given ?? `photos-${slug(event)}-${(await sha256(text)).slice(0, 32)}`;
-    const [most, way] = LONGEST[accessOf(found)];
-    const bytes = new TextEncoder().encode(text).length + 200; // the key comes on top
-    if (bytes > most || items.length > MOST_ITEMS) {
-      const place = listPlace(env, found);
-      if (place === null) throw noPlace(bytes, most, way);
-      document.params = { ...document.params, items: [await keepList(items, place)] };
-    }
+    document.idempotency_key = idempotencyKey ?? fields.idempotency_key ?? (await keyOf(event, document));
     return this.submit(document);
   }
 
@@ -102,6 +94,17 @@ export class AWSBatchIntegration {
     return (await this.#byUrl()).cancel(id);
   }
 
+  /** The photos themselves, or where their list lies when no way out of the Worker takes so many. */
+  async #listed(items: Photo[], env: Env, found: Variables): Promise<(Photo | Manifest)[]> {
+    const [most, way] = LONGEST[accessOf(found)];
+    const lines = linesOf(items);
+    const bytes = lines.byteLength + ALL_ELSE;
+    if (bytes <= most && items.length <= MOST_ITEMS) return items;
+    const place = listPlace(env, found);
+    if (place === null) throw noPlace(bytes, most, way);
+    return [await keepList(lines, items.length, place)];
+  }
+
   async #byUrl(): Promise<BatchLab> {
     const [, found] = await this.#surroundings();
     const mode = accessOf(found);
@@ -113,6 +116,11 @@ export class AWSBatchIntegration {
     const env = this.#env ?? (await ownEnv());
     return [env, variables(env, this.#options.variables)];
   }
+}
+
+/** The same for the same photos of the same event with the same options. */
+async function keyOf(event: string, document: JobDocument): Promise<string> {
+  return `photos-${slug(event)}-${(await sha256(canonical(document))).slice(0, 32)}`;
 }
 
 function outputOf(found: Variables): string | undefined {

@@ -1,4 +1,4 @@
-import { sha256 } from './digest.js';
+import { concatenated, sha256 } from './bytes.js';
 import { DocumentError, SettingsError } from './errors.js';
 import type { Bucket } from './settings.js';
 
@@ -33,6 +33,7 @@ export interface ListPlace {
 
 const FIELDS = ['url', 'name', 'id', 'size', 'takenAt'];
 const MOST_TOLD = 20;
+const PIECE = 1_000; // photos that are text at one time
 
 /** The photos as a document's items. Throws DocumentError with everything that is wrong. */
 export function itemsOf(eventId: string, photos: readonly Photo[]): Photo[] {
@@ -46,27 +47,34 @@ export function itemsOf(eventId: string, photos: readonly Photo[]): Photo[] {
     }
     const strange = Object.keys(photo).filter((name) => !FIELDS.includes(name));
     if (strange.length > 0) problems.push(`photos[${index}]: ${strange.join(', ')} is unknown; known are ${FIELDS.join(', ')}.`);
-    const { takenAt } = photo;
-    return takenAt instanceof Date ? { ...photo, takenAt: takenAt.toISOString() } : photo;
+    const { url, name, id, size, takenAt } = photo;
+    // always in this order, so that the same photos are the same text
+    return { url, ...given({ name, id, size, takenAt: takenAt instanceof Date ? takenAt.toISOString() : takenAt }) };
   });
   if (problems.length > MOST_TOLD) problems.splice(MOST_TOLD, problems.length, `... and ${problems.length - MOST_TOLD} more.`);
   if (problems.length > 0) throw new DocumentError(problems);
   return items;
 }
 
-/**
- * The list lies in R2 afterwards, as JSON lines under the name of its own digest, so that the same list is one object.
- * The whole list is held in memory: some 300,000 photos in a Worker's 128 MB.
- */
-export async function keepList(items: readonly Photo[], place: ListPlace): Promise<Manifest> {
-  const lines = items.map((item) => JSON.stringify(typeof item === 'string' ? { url: item } : item));
-  const content = new TextEncoder().encode(`${lines.join('\n')}\n`);
-  const digest = await sha256(content);
+/** The photos as JSON lines. Piece by piece: a Worker has 128 MB in all. */
+export function linesOf(items: readonly Photo[]): Uint8Array {
+  const encoder = new TextEncoder();
+  const pieces: Uint8Array[] = [];
+  for (let at = 0; at < items.length; at += PIECE) {
+    const lines = items.slice(at, at + PIECE).map((item) => JSON.stringify(typeof item === 'string' ? { url: item } : item));
+    pieces.push(encoder.encode(`${lines.join('\n')}\n`));
+  }
+  return concatenated(pieces);
+}
+
+/** The list lies in R2 afterwards, under the name of its own digest, so that the same list is one object. */
+export async function keepList(lines: Uint8Array, count: number, place: ListPlace): Promise<Manifest> {
+  const digest = await sha256(lines);
   const key = `${place.prefix}/${digest}.jsonl`;
   if ((await place.bucket.head(key)) === null) {
-    await place.bucket.put(key, content, { sha256: digest, httpMetadata: { contentType: 'application/jsonl' } });
+    await place.bucket.put(key, lines, { sha256: digest, httpMetadata: { contentType: 'application/jsonl' } });
   }
-  return { manifest: `r2://${place.bucketName}/${key}`, sha256: digest, count: items.length };
+  return { manifest: `r2://${place.bucketName}/${key}`, sha256: digest, count };
 }
 
 /** Why a list that is too long cannot be kept, and what to do. */
@@ -75,4 +83,8 @@ export function noPlace(bytes: number, most: number, way: string): SettingsError
     `The photos make a document of ${bytes} bytes, too many for ${way} (at most ${most}). Bind an R2 bucket as BATCHLAB_BUCKET and ` +
       'set R2_BUCKET to its name, and the list goes there first; or put the list into a manifest yourself.',
   );
+}
+
+function given<T extends object>(fields: T): Partial<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<T>;
 }

@@ -1,5 +1,6 @@
-import { WebhookError } from './errors.js';
 import type { Counts, State } from './answers.js';
+import { concatenated } from './bytes.js';
+import { WebhookError } from './errors.js';
 
 /** One webhook; they come at least once and in any order. The same names as batchlab/webhooks.py. */
 export interface WebhookEvent {
@@ -49,7 +50,7 @@ export async function unwrapWebhook(request: Request, secrets: string | readonly
     throw new WebhookError('The webhook was signed more than 5 minutes from now: is one of the clocks wrong?', 401);
   }
   const body = await bodyOf(request);
-  const signed = concatenated(new TextEncoder().encode(`${id}.${timestamp}.`), body);
+  const signed = concatenated([new TextEncoder().encode(`${id}.${timestamp}.`), body]);
   const keys = (typeof secrets === 'string' ? secrets.trim().split(/\s+/) : secrets).map(secretBytes);
   if (!(await anyMatches(keys, signed, signatures))) {
     throw new WebhookError('The signature is not ours: is the secret the one that the service signs with?', 401);
@@ -78,7 +79,7 @@ async function bodyOf(request: Request): Promise<Uint8Array<ArrayBuffer>> {
     if (length > LONGEST_BODY) throw new WebhookError('The webhook is too long to be one of ours.', 413);
     parts.push(part);
   }
-  return concatenated(...parts);
+  return concatenated(parts);
 }
 
 function parsed(body: Uint8Array): Omit<WebhookEvent, 'id'> {
@@ -105,14 +106,4 @@ function base64(text: string): Uint8Array<ArrayBuffer> | null {
   } catch {
     return null;
   }
-}
-
-function concatenated(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.byteLength;
-  }
-  return whole;
 }

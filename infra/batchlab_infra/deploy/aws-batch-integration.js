@@ -8,6 +8,29 @@
 // env BATCH_AWS_ACCESS_KEY and BATCH_AWS_SECRET_KEY; what else it finds there stands before what was deployed.
 // The same and more, with types, is in the npm package batchlab, of whose sources this is made (client/cloudflare).
 const DEPLOYED = {};
+function canonical(value) {
+  return JSON.stringify(
+    value,
+    (_, part) => part !== null && typeof part === "object" && !Array.isArray(part) ? Object.fromEntries(Object.entries(part).sort(([one], [other]) => one < other ? -1 : 1)) : part
+  );
+}
+async function sha256(content) {
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+  return hex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
+}
+function hex(bytes) {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+function concatenated(parts) {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.byteLength;
+  }
+  return whole;
+}
+
 var ENDED = /* @__PURE__ */ new Set(["succeeded", "partial", "failed", "cancelled", "expired"]);
 function hasEnded(state) {
   return ENDED.has(state);
@@ -267,22 +290,9 @@ function limit(body) {
   }
 }
 
-function canonical(value) {
-  return JSON.stringify(
-    value,
-    (_, part) => part !== null && typeof part === "object" && !Array.isArray(part) ? Object.fromEntries(Object.entries(part).sort(([one], [other]) => one < other ? -1 : 1)) : part
-  );
-}
-async function sha256(content) {
-  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
-  return hex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
-}
-function hex(bytes) {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
 var FIELDS = ["url", "name", "id", "size", "takenAt"];
 var MOST_TOLD = 20;
+var PIECE = 1e3;
 function itemsOf(eventId, photos) {
   if (photos.length === 0) throw new DocumentError([`submitPhotoProcessingJob: event ${eventId} has no photos.`]);
   const problems = [];
@@ -292,30 +302,40 @@ function itemsOf(eventId, photos) {
       problems.push(`photos[${index}]: expected a URL, or {url, name?, id?, size?, takenAt?}.`);
       return "";
     }
-    const strange = Object.keys(photo).filter((name) => !FIELDS.includes(name));
+    const strange = Object.keys(photo).filter((name2) => !FIELDS.includes(name2));
     if (strange.length > 0) problems.push(`photos[${index}]: ${strange.join(", ")} is unknown; known are ${FIELDS.join(", ")}.`);
-    const { takenAt } = photo;
-    return takenAt instanceof Date ? { ...photo, takenAt: takenAt.toISOString() } : photo;
+    const { url, name, id, size, takenAt } = photo;
+    return { url, ...given({ name, id, size, takenAt: takenAt instanceof Date ? takenAt.toISOString() : takenAt }) };
   });
   if (problems.length > MOST_TOLD) problems.splice(MOST_TOLD, problems.length, `... and ${problems.length - MOST_TOLD} more.`);
   if (problems.length > 0) throw new DocumentError(problems);
   return items;
 }
-async function keepList(items, place) {
-  const lines = items.map((item) => JSON.stringify(typeof item === "string" ? { url: item } : item));
-  const content = new TextEncoder().encode(`${lines.join("\n")}
-`);
-  const digest = await sha256(content);
+function linesOf(items) {
+  const encoder = new TextEncoder();
+  const pieces = [];
+  for (let at = 0; at < items.length; at += PIECE) {
+    const lines = items.slice(at, at + PIECE).map((item) => JSON.stringify(typeof item === "string" ? { url: item } : item));
+    pieces.push(encoder.encode(`${lines.join("\n")}
+`));
+  }
+  return concatenated(pieces);
+}
+async function keepList(lines, count, place) {
+  const digest = await sha256(lines);
   const key = `${place.prefix}/${digest}.jsonl`;
   if (await place.bucket.head(key) === null) {
-    await place.bucket.put(key, content, { sha256: digest, httpMetadata: { contentType: "application/jsonl" } });
+    await place.bucket.put(key, lines, { sha256: digest, httpMetadata: { contentType: "application/jsonl" } });
   }
-  return { manifest: `r2://${place.bucketName}/${key}`, sha256: digest, count: items.length };
+  return { manifest: `r2://${place.bucketName}/${key}`, sha256: digest, count };
 }
 function noPlace(bytes, most, way) {
   return new SettingsError(
     `The photos make a document of ${bytes} bytes, too many for ${way} (at most ${most}). Bind an R2 bucket as BATCHLAB_BUCKET and set R2_BUCKET to its name, and the list goes there first; or put the list into a manifest yourself.`
   );
+}
+function given(fields) {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== void 0));
 }
 
 var LONGEST = {
@@ -326,6 +346,7 @@ var LONGEST = {
   batch: [25e3, "SubmitJob (worker_access sqs takes more)"]
   // SubmitJob takes 30 KiB in all
 };
+var ALL_ELSE = 2e3;
 var MOST_ITEMS = 1e5;
 var LISTS = "lists";
 var AWSBatchIntegration = class {
@@ -353,18 +374,9 @@ var AWSBatchIntegration = class {
       title: event,
       ...fields,
       ...output === void 0 ? {} : { output },
-      params: { items, name: name ?? `${slug(event)}.zip`, ...params }
+      params: { items: await this.#listed(items, env, found), name: name ?? `${slug(event)}.zip`, ...params }
     };
-    const given = idempotencyKey ?? fields.idempotency_key;
-    const text = given === void 0 ? canonical(document) : JSON.stringify(document);
-    document.idempotency_key = given ?? `photos-${slug(event)}-${(await sha256(text)).slice(0, 32)}`;
-    const [most, way] = LONGEST[accessOf(found)];
-    const bytes = new TextEncoder().encode(text).length + 200;
-    if (bytes > most || items.length > MOST_ITEMS) {
-      const place = listPlace(env, found);
-      if (place === null) throw noPlace(bytes, most, way);
-      document.params = { ...document.params, items: [await keepList(items, place)] };
-    }
+    document.idempotency_key = idempotencyKey ?? fields.idempotency_key ?? await keyOf(event, document);
     return this.submit(document);
   }
   /** Any job document. */
@@ -391,6 +403,16 @@ var AWSBatchIntegration = class {
   async cancel(id) {
     return (await this.#byUrl()).cancel(id);
   }
+  /** The photos themselves, or where their list lies when no way out of the Worker takes so many. */
+  async #listed(items, env, found) {
+    const [most, way] = LONGEST[accessOf(found)];
+    const lines = linesOf(items);
+    const bytes = lines.byteLength + ALL_ELSE;
+    if (bytes <= most && items.length <= MOST_ITEMS) return items;
+    const place = listPlace(env, found);
+    if (place === null) throw noPlace(bytes, most, way);
+    return [await keepList(lines, items.length, place)];
+  }
   async #byUrl() {
     const [, found] = await this.#surroundings();
     const mode = accessOf(found);
@@ -402,6 +424,9 @@ var AWSBatchIntegration = class {
     return [env, variables(env, this.#options.variables)];
   }
 };
+async function keyOf(event, document) {
+  return `photos-${slug(event)}-${(await sha256(canonical(document))).slice(0, 32)}`;
+}
 function outputOf(found) {
   return found.BATCHLAB_OUTPUT ?? (found.R2_BUCKET ? `r2://${found.R2_BUCKET}/exports` : void 0);
 }

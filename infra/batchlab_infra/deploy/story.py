@@ -137,10 +137,7 @@ class Deployment:
         exports = self._stack(self.names.foundation_stack).outputs.get("ExportsUrl", "")
         output = next((root for root in self.settings.output_roots if root.startswith("r2://")), exports)
         worker.write_file(self.options.worker_dir, self.settings.worker_access, found, output)
-        if self.settings.worker_access == "url":
-            say(
-                "worker: the endpoint answers 501 in this version; --set worker_access=sqs lets the Worker submit"
-            )
+        found |= {"BATCH_WORKER_ACCESS": self.settings.worker_access, "BATCHLAB_OUTPUT": output}
         user = stack.outputs.get("WorkerUserName", "")
         if user:
             found |= worker.key(self.account, user, rotate=self.options.rotate_worker_key)

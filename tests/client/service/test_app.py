@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -14,6 +16,7 @@ from batchlab.api import JobInfo
 from batchlab.document import JobDocument
 from batchlab.page.pages import MemoryPages
 from batchlab.records import list_jobs
+from batchlab.service import lambdas
 from batchlab.service.api_app import make_api
 from batchlab.service.app import make_app
 from batchlab.service.bodies import Bodies
@@ -410,6 +413,45 @@ def test_in_lambda_iam_has_looked_already(endpoint: Endpoint) -> None:
         endpoint.ask("GET", "/v1/jobs", headers={"host": "abc.lambda-url.eu-central-1.on.aws"}).status_code
         == 200
     )
+
+
+def test_a_function_url_of_lambda_is_answered_in_text_from_any_thread(endpoint: Endpoint) -> None:
+    app = make_app(endpoint.scene.settings, part="api", backend=endpoint.backend, in_lambda=True)
+
+    def event(method: str, path: str, body: str = "") -> dict[str, Any]:
+        """Source: AWS Lambda Developer Guide, "Invoking Lambda function URLs": payload format 2.0."""
+        http = {
+            "method": method,
+            "path": path,
+            "protocol": "HTTP/1.1",
+            "sourceIp": "192.0.2.1",
+            "userAgent": "curl",
+        }
+        return {
+            "version": "2.0",
+            "routeKey": "$default",
+            "rawPath": path,
+            "rawQueryString": "",
+            "headers": {"content-type": "application/json", "host": "abc.lambda-url.eu-central-1.on.aws"},
+            "requestContext": {
+                "http": http,
+                "domainName": "abc.lambda-url.eu-central-1.on.aws",
+                "stage": "$default",
+            },
+            "body": base64.b64encode(body.encode()).decode(),
+            "isBase64Encoded": True,
+        }
+
+    with ThreadPoolExecutor(1) as elsewhere:
+        made = elsewhere.submit(
+            lambdas._http, app, event("POST", "/v1/jobs", '{"type": "self-test"}'), None
+        ).result()
+    assert (made["statusCode"], made["isBase64Encoded"]) == (202, False)
+    job = json.loads(made["body"])["id"]
+    assert lambdas._http(app, event("GET", f"/v1/jobs/{job}"), None)["statusCode"] == 200
+    refused = lambdas._http(app, event("POST", "/v1/jobs", "{"), None)
+    assert (refused["statusCode"], refused["headers"]["content-type"]) == (422, "application/problem+json")
+    assert json.loads(refused["body"])["problems"]
 
 
 def test_who_asks_too_often_is_told_when_to_come_again() -> None:

@@ -59,6 +59,7 @@ def make_alarms(
         "StalledJobs": (stalled, 0, "A job runs and has made no progress for five minutes."),
         "DispatcherErrors": (_errors(functions.dispatcher), 0, "The dispatcher failed."),
         "NotifierErrors": (_errors(functions.notifier), 0, "The notifier failed."),
+        "SweeperErrors": (_errors(functions.sweeper), 0, "The sweeper failed."),
         "ApiErrors": (_errors(functions.api), 0, "The endpoint failed."),
     }
     alarms = []
@@ -134,7 +135,10 @@ def _dashboard(
         width=8,
         left=[_matched(functions.failed), _matched(functions.blocked)],
     )
-    every = (functions.api, functions.public, functions.dispatcher, functions.notifier)
+    every = (
+        *(functions.api, functions.public),
+        *(functions.dispatcher, functions.notifier, functions.sweeper),
+    )
     errors = cloudwatch.GraphWidget(
         title="Functions' errors", width=8, left=[_errors(each) for each in every]
     )

@@ -8,12 +8,13 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from batchlab_infra.alarms import make_alarms
-from batchlab_infra.definition import definition_arns, make_definition
+from batchlab_infra.definition import make_definition
 from batchlab_infra.environments import Environments, make_environments
 from batchlab_infra.foundation import imported
 from batchlab_infra.functions import Functions, make_functions
 from batchlab_infra.log_groups import make_log_group
 from batchlab_infra.names import COMPUTE_OUTPUTS, Names
+from batchlab_infra.permissions import definition_arns
 from batchlab_infra.schedules import make_schedules
 from batchlab_infra.settings import StackSettings
 
@@ -28,11 +29,12 @@ class ComputeStack(Stack):
         )
         job_logs = make_log_group(self, "JobLogs", names.log_group, settings)
         environments = make_environments(self, settings, imported(settings))
-        definition = make_definition(self, settings, job_logs)
         functions = make_functions(self, settings, environments, package)
-        # two resources that name each other only in text
-        functions.dispatcher.node.add_dependency(definition)
-        make_schedules(self, settings, environments)
+        definition = make_definition(self, settings, job_logs, functions.public_base_url)
+        # resources that name each other only in text
+        for each in (functions.dispatcher, functions.notifier, functions.sweeper):
+            each.node.add_dependency(definition)
+        make_schedules(self, settings, environments, functions)
         topic = make_alarms(self, settings, functions, job_logs)
         user = _worker(self, settings, environments, functions)
 

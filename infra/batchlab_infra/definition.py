@@ -16,7 +16,7 @@ from constructs import Construct
 from batchlab_infra.foundation import EXPORTS, STORE
 from batchlab_infra.names import Names
 from batchlab_infra.permissions import job_statements
-from batchlab_infra.settings import R2, R2_VARIABLES, RUNTIME_FIELDS, StackSettings
+from batchlab_infra.settings import R2, R2_VARIABLES, RUNTIME_FIELDS, WEBHOOK_SECRET, StackSettings
 
 # What `aws batch submit-job` runs when it names no job. Batch takes no empty parameter.
 SELF_TEST = '{"type": "self-test", "title": "Self-test"}'
@@ -29,27 +29,24 @@ def store_url(settings: StackSettings) -> str:
     return f"s3://{Names(settings.name).bucket(Aws.ACCOUNT_ID, Aws.REGION)}/{STORE}"
 
 
-def definition_arns(settings: StackSettings) -> list[str]:
-    """The definition without a revision, for which Batch takes the newest, and each of its revisions."""
-    arn = f"arn:{Aws.PARTITION}:batch:{Aws.REGION}:{Aws.ACCOUNT_ID}:job-definition"
-    name = Names(settings.name).job_definition
-    return [f"{arn}/{name}", f"{arn}/{name}:*"]
-
-
 def runtime_environment(settings: StackSettings) -> dict[str, str]:
     """What every process of the stack is told: where jobs live, and what they may touch."""
     runtime = settings.runtime()
     exports = f"s3://{Names(settings.name).bucket(Aws.ACCOUNT_ID, Aws.REGION)}/{EXPORTS}"
-    lists = {field: ", ".join(getattr(runtime, field)) for field in RUNTIME_FIELDS if field != "log_level"}
+    values = {field: getattr(runtime, field) for field in RUNTIME_FIELDS}
+    lists = {field: text if isinstance(text, str) else ", ".join(text) for field, text in values.items()}
     lists["output_roots"] = ", ".join((exports, *runtime.output_roots))
     told = {f"BATCHLAB_{field.upper()}": text for field, text in lists.items() if text}
-    return {"BATCHLAB_STORE": store_url(settings), "BATCHLAB_LOG_LEVEL": runtime.log_level, **told}
+    return {"BATCHLAB_STORE": store_url(settings), **told}
 
 
 def make_definition(
-    scope: Construct, settings: StackSettings, log_group: logs.ILogGroup
+    scope: Construct, settings: StackSettings, log_group: logs.ILogGroup, public_base_url: str
 ) -> batch.EcsJobDefinition:
-    """The definition, the role of its jobs, and the role that fetches image and secrets for them."""
+    """The definition, the role of its jobs, and the role that fetches image and secrets for them.
+
+    `public_base_url`: where customers find the pages that jobs write.
+    """
     names = Names(settings.name)
     role = iam.Role(
         scope,
@@ -66,7 +63,11 @@ def make_definition(
         cpu=settings.vcpus,
         memory=Size.mebibytes(settings.memory_mib),
         command=["run", "--job", "Ref::job"],
-        environment={**runtime_environment(settings), "AWS_DEFAULT_REGION": Aws.REGION},
+        environment={
+            **runtime_environment(settings),
+            "BATCHLAB_PUBLIC_BASE_URL": public_base_url,
+            "AWS_DEFAULT_REGION": Aws.REGION,
+        },
         secrets=_secrets(scope, settings),
         job_role=role,
         user=f"{_USER}:{_USER}",
@@ -115,6 +116,8 @@ def _secrets(scope: Construct, settings: StackSettings) -> dict[str, batch.Secre
     """By the variable they are given as. Only names: the values are put in by deploy.sh."""
     given: dict[str, batch.Secret] = {}
     for name in settings.secrets:
+        if name == WEBHOOK_SECRET:
+            continue
         secret = secretsmanager.Secret.from_secret_name_v2(
             scope, f"Secret{name}", Names(settings.name).secret(name)
         )

@@ -46,12 +46,21 @@ FINDINGS = (
         r"AwsSolutions-IAM5\[Resource::arn:.*:job-definition/batchlab-job-def:\*\]",
         "Every revision of the one job definition: each deployment makes a new one.",
     ),
+    Acknowledged(
+        r"AwsSolutions-IAM5\[Resource::arn:.*:job/\*\]",
+        "AWS Batch makes up the ids of jobs. What has not begun may be cancelled; nobody of ours terminates a job.",
+    ),
+    Acknowledged(
+        r"AwsSolutions-IAM5\[Resource::arn:.*:log-group:/aws/batch/batchlab:log-stream:\*\]",
+        "Each start of a job writes a log stream of its own.",
+    ),
     Acknowledged(r"AwsSolutions-IAM5\[Resource::\*\]", "Only the actions of WITHOUT_RESOURCE, see there."),
 )
 
 # The actions that may stand beside a resource of "*", because AWS gives them none.
 # Source: Service Authorization Reference, "Actions, resources, and condition keys".
 WITHOUT_RESOURCE = {
+    "batch:DescribeJobs": "Whoever looks at a job asks AWS Batch whether a run of it can still come.",
     "batch:ListJobs": "The dispatcher looks for a job by its name before it submits it again.",
     "ecr:GetAuthorizationToken": "The login to the registry, before an image is pulled.",
 }

@@ -1,10 +1,11 @@
-"""The way of a job to Batch and of its end back: two queues, four functions of one package, two addresses."""
+"""The way of a job to Batch and of its end back: two queues, five functions of one package, two addresses."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
-from aws_cdk import Aws, Duration
+from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
@@ -13,12 +14,23 @@ from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from batchlab_infra.definition import definition_arns, runtime_environment
+from batchlab.service.secrets import VARIABLE
+from batchlab_infra.definition import runtime_environment
 from batchlab_infra.environments import Environments
 from batchlab_infra.log_groups import make_log_group
 from batchlab_infra.names import Names
 from batchlab_infra.package import PYTHON
-from batchlab_infra.permissions import intake_statements, public_statements, store_statements
+from batchlab_infra.permissions import (
+    following_statements,
+    intake_statements,
+    log_statements,
+    public_statements,
+    secret_statements,
+    secrets_of_pages,
+    secrets_of_telling,
+    store_statements,
+    submitting_statements,
+)
 from batchlab_infra.settings import StackSettings
 
 _MEMORY_MIB = 512  # a third of a vCPU: imports take most of a cold start
@@ -51,6 +63,8 @@ class Functions:
     public: lambda_.Function
     dispatcher: lambda_.Function
     notifier: lambda_.Function
+    sweeper: lambda_.Function
+    public_base_url: str  # where customers' pages are
     api_url: lambda_.FunctionUrl
     public_url: lambda_.FunctionUrl
     failed: events.Rule
@@ -69,7 +83,7 @@ def make_functions(
     ends = _queue(scope, "Events", names.events_queue, names.events_dead_letter_queue)
     code = lambda_.Code.from_asset(package)
     queues = [environments.standard_queue.job_queue_arn, environments.express_queue.job_queue_arn]
-    told = {
+    told: dict[str, str] = {
         **runtime_environment(settings),
         "BATCHLAB_INTAKE_QUEUE_URL": intake.queue.queue_url,
         "BATCHLAB_JOB_QUEUE": environments.standard_queue.job_queue_name,
@@ -77,7 +91,9 @@ def make_functions(
         "BATCHLAB_JOB_DEFINITION": names.job_definition,
     }
 
-    def function(name: str, description: str, timeout: Duration) -> lambda_.Function:
+    def function(
+        name: str, description: str, timeout: Duration, secrets: tuple[str, ...] = ()
+    ) -> lambda_.Function:
         title = name.capitalize()
         role = iam.Role(
             scope,
@@ -97,30 +113,38 @@ def make_functions(
             runtime=lambda_.Runtime(f"python{PYTHON}", lambda_.RuntimeFamily.PYTHON),
             memory_size=_MEMORY_MIB,
             timeout=timeout,
-            environment=told,
+            environment={**told, **_where(secrets, names)},
             role=role,
             log_group=group,
         )
 
-    api = function("api", "The endpoint, for callers that sign", Duration.seconds(30))
+    # The first, because it cannot be told its own address and all others are.
     public = function("public", "Customers' pages and links", Duration.seconds(10))
-    dispatcher = function("dispatcher", "Hands accepted jobs to AWS Batch", _WORK_TIMEOUT)
-    notifier = function("notifier", "Tells of the end of jobs", _WORK_TIMEOUT)
+    public_url = public.add_function_url(auth_type=lambda_.FunctionUrlAuthType.NONE)
+    told["BATCHLAB_PUBLIC_BASE_URL"] = settings.public_base_url or public_url.url
+    pages, tells = secrets_of_pages(settings), secrets_of_pages(settings) + secrets_of_telling(settings)
+    api = function("api", "The endpoint, for callers that sign", Duration.seconds(30), tells)
+    dispatcher = function("dispatcher", "Hands accepted jobs to AWS Batch", _WORK_TIMEOUT, pages)
+    looks = "Looks at jobs when AWS Batch says that they changed"
+    notifier = function("notifier", looks, _WORK_TIMEOUT, tells)
+    sweeper = function("sweeper", "Looks each minute at jobs whose time has come", _WORK_TIMEOUT, tells)
 
-    for each in (api, dispatcher, notifier):
-        for statement in store_statements(settings):
+    for each, secrets in ((api, tells), (dispatcher, pages), (notifier, tells), (sweeper, tells)):
+        for statement in (*store_statements(settings), *secret_statements(settings, secrets)):
             each.add_to_role_policy(statement)
     for statement in public_statements(settings):
         public.add_to_role_policy(statement)
     for statement in intake_statements(settings):
         dispatcher.add_to_role_policy(statement)
     intake.queue.grant_send_messages(api)
-    submit = iam.PolicyStatement(actions=["batch:SubmitJob"], resources=[*queues, *definition_arns(settings)])
-    look = iam.PolicyStatement(actions=["batch:ListJobs"], resources=["*"])
-    dispatcher.add_to_role_policy(submit)
-    dispatcher.add_to_role_policy(look)
-    if settings.mail_from:
-        notifier.add_to_role_policy(_mail(settings))
+    for each in (dispatcher, notifier, sweeper):  # a look may be what submits the next phase
+        for statement in submitting_statements(settings, queues):
+            each.add_to_role_policy(statement)
+    for each in (api, notifier, sweeper):  # and what cancels, and what tells
+        for statement in following_statements(settings):
+            each.add_to_role_policy(statement)
+    for statement in log_statements(settings):
+        api.add_to_role_policy(statement)
 
     for made, reader, most in ((intake, dispatcher, _DISPATCHERS), (ends, notifier, None)):
         reader.add_event_source(
@@ -135,8 +159,10 @@ def make_functions(
         public=public,
         dispatcher=dispatcher,
         notifier=notifier,
+        sweeper=sweeper,
+        public_base_url=told["BATCHLAB_PUBLIC_BASE_URL"],
         api_url=api.add_function_url(auth_type=lambda_.FunctionUrlAuthType.AWS_IAM),
-        public_url=public.add_function_url(auth_type=lambda_.FunctionUrlAuthType.NONE),
+        public_url=public_url,
         failed=_rules(scope, ends.queue, queues),
         blocked=_blocked(scope, ends.queue, queues),
     )
@@ -164,15 +190,9 @@ def _queue(scope: Construct, construct_id: str, name: str, dead_name: str) -> Qu
     return Queue(queue, dead)
 
 
-def _mail(settings: StackSettings) -> iam.PolicyStatement:
-    """Sending as one address, by whichever of its two identities is verified."""
-    domain = settings.mail_from.rpartition("@")[2]
-    identity = f"arn:{Aws.PARTITION}:ses:{Aws.REGION}:{Aws.ACCOUNT_ID}:identity"
-    return iam.PolicyStatement(
-        actions=["ses:SendEmail"],
-        resources=[f"{identity}/{settings.mail_from}", f"{identity}/{domain}"],
-        conditions={"StringEquals": {"ses:FromAddress": settings.mail_from}},
-    )
+def _where(secrets: tuple[str, ...], names: Names) -> dict[str, str]:
+    """What tells a function where AWS Secrets Manager has the values."""
+    return {VARIABLE: json.dumps({name: names.secret(name) for name in secrets})} if secrets else {}
 
 
 def _rule(scope: Construct, name: str, queue: sqs.Queue, description: str, **pattern: object) -> events.Rule:

@@ -60,7 +60,7 @@ class Names:
         return f"{self.name}-worker"
 
     def function(self, handler: str) -> str:
-        """The Lambda function of one handler: api, public, dispatcher or notifier."""
+        """The Lambda function of one handler: api, public, dispatcher, notifier or sweeper."""
         return f"{self.name}-{handler}"
 
     def secret(self, name: str) -> str:

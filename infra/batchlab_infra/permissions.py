@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from batchlab.locations import locate
 from batchlab_infra.foundation import EXPORTS, STORE
 from batchlab_infra.names import Names
-from batchlab_infra.settings import StackSettings
+from batchlab_infra.settings import R2, WEBHOOK_SECRET, StackSettings
 
 READ = ("s3:GetObject",)
 KEEP = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")  # documents
@@ -19,6 +19,13 @@ DELIVER = (*KEEP, "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
 # a refusal and not "there is none" (Amazon S3 API Reference, GetObject).
 _LIST = ("s3:ListBucket",)
 _LIST_UPLOADS = ("s3:ListBucketMultipartUploads",)
+
+
+def definition_arns(settings: StackSettings) -> list[str]:
+    """The definition without a revision, for which Batch takes the newest, and each of its revisions."""
+    arn = f"arn:{Aws.PARTITION}:batch:{Aws.REGION}:{Aws.ACCOUNT_ID}:job-definition"
+    name = Names(settings.name).job_definition
+    return [f"{arn}/{name}", f"{arn}/{name}:*"]
 
 
 def job_statements(settings: StackSettings) -> Iterator[iam.PolicyStatement]:
@@ -51,6 +58,60 @@ def intake_statements(settings: StackSettings) -> Iterator[iam.PolicyStatement]:
     if sources:
         yield _objects(READ, [_object_arn(*place) for place in sources])
         yield _objects(_LIST, sorted({_bucket_arn(name) for name, _ in sources}))
+
+
+def submitting_statements(settings: StackSettings, queues: Iterable[str]) -> Iterator[iam.PolicyStatement]:
+    """Handing jobs to AWS Batch, and asking what became of them."""
+    yield iam.PolicyStatement(actions=["batch:SubmitJob"], resources=[*queues, *definition_arns(settings)])
+    yield iam.PolicyStatement(actions=["batch:ListJobs", "batch:DescribeJobs"], resources=["*"])
+
+
+def following_statements(settings: StackSettings) -> Iterator[iam.PolicyStatement]:
+    """Asking what became of jobs, ending those that have not begun, and telling of the end."""
+    yield iam.PolicyStatement(actions=["batch:DescribeJobs"], resources=["*"])
+    # Batch makes up the ids of jobs, and knows no condition for the queue that one is in.
+    job = f"arn:{Aws.PARTITION}:batch:{Aws.REGION}:{Aws.ACCOUNT_ID}:job/*"
+    yield iam.PolicyStatement(actions=["batch:CancelJob"], resources=[job])
+    if settings.mail_from:
+        yield _mail(settings)
+
+
+def log_statements(settings: StackSettings) -> Iterator[iam.PolicyStatement]:
+    """Reading what jobs wrote."""
+    group = (
+        f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:{Names(settings.name).log_group}"
+    )
+    yield iam.PolicyStatement(actions=["logs:GetLogEvents"], resources=[f"{group}:log-stream:*"])
+
+
+def secrets_of_pages(settings: StackSettings) -> tuple[str, ...]:
+    """What a function reads that writes pages into R2."""
+    return (R2,) if R2 in settings.secrets and settings.pages_root.startswith("r2://") else ()
+
+
+def secrets_of_telling(settings: StackSettings) -> tuple[str, ...]:
+    """What a function reads that sends webhooks."""
+    return (WEBHOOK_SECRET,) if WEBHOOK_SECRET in settings.secrets else ()
+
+
+def secret_statements(settings: StackSettings, secrets: Iterable[str]) -> Iterator[iam.PolicyStatement]:
+    """Reading these secrets. Secrets Manager adds six letters to each name."""
+    names = Names(settings.name)
+    manager = f"arn:{Aws.PARTITION}:secretsmanager:{Aws.REGION}:{Aws.ACCOUNT_ID}:secret"
+    arns = [f"{manager}:{names.secret(name)}-??????" for name in secrets]
+    if arns:
+        yield iam.PolicyStatement(actions=["secretsmanager:GetSecretValue"], resources=arns)
+
+
+def _mail(settings: StackSettings) -> iam.PolicyStatement:
+    """Sending as one address, by whichever of its two identities is verified."""
+    domain = settings.mail_from.rpartition("@")[2]
+    identity = f"arn:{Aws.PARTITION}:ses:{Aws.REGION}:{Aws.ACCOUNT_ID}:identity"
+    return iam.PolicyStatement(
+        actions=["ses:SendEmail"],
+        resources=[f"{identity}/{settings.mail_from}", f"{identity}/{domain}"],
+        conditions={"StringEquals": {"ses:FromAddress": settings.mail_from}},
+    )
 
 
 def public_statements(settings: StackSettings) -> Iterator[iam.PolicyStatement]:

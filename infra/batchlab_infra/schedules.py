@@ -1,4 +1,4 @@
-"""What happens by the clock: machines kept warm in the day, and the cleaning up at night."""
+"""What happens by the clock: a look at jobs each minute, machines kept warm in the day, the cleaning up at night."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
-from batchlab_infra.definition import definition_arns
 from batchlab_infra.environments import Environments
+from batchlab_infra.functions import Functions
 from batchlab_infra.names import Names
+from batchlab_infra.permissions import definition_arns
 from batchlab_infra.settings import StackSettings
 
 CLEANUP = "cleanup"
 _CLEANUP_AT = "03:30"  # of the settings' time zone
 
 
-def make_schedules(scope: Construct, settings: StackSettings, environments: Environments) -> None:
-    """Each schedule calls one action of AWS Batch, with a role that may do just that: no code of ours runs."""
+def make_schedules(
+    scope: Construct, settings: StackSettings, environments: Environments, functions: Functions
+) -> None:
+    """Each schedule calls one action of AWS Batch, or the sweeper, with a role that may do just that."""
     names = Names(settings.name)
+    _each_minute(scope, functions)
     if settings.warm_vcpus:
         environment = environments.spot.compute_environment_arn
         role = _role(scope, "WarmRole", "batch:UpdateComputeEnvironment", [environment])
@@ -41,6 +45,23 @@ def make_schedules(scope: Construct, settings: StackSettings, environments: Envi
             "Parameters": {"job": json.dumps({"type": CLEANUP, "title": "Cleaning up"})},
         }
         _schedule(scope, "Cleanup", settings, _CLEANUP_AT, "*", "submitJob", called, role)
+
+
+def _each_minute(scope: Construct, functions: Functions) -> None:
+    """Calls the sweeper. What fails is not repeated: the next minute is."""
+    sweeper = functions.sweeper.function_arn
+    role = _role(scope, "SweeperScheduleRole", "lambda:InvokeFunction", [sweeper])
+    scheduler.CfnSchedule(
+        scope,
+        "EachMinute",
+        flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
+        schedule_expression="rate(1 minute)",
+        target=scheduler.CfnSchedule.TargetProperty(
+            arn=sweeper,
+            role_arn=role.role_arn,
+            retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(maximum_retry_attempts=0),
+        ),
+    )
 
 
 def _role(scope: Construct, name: str, action: str, resources: list[str]) -> iam.Role:

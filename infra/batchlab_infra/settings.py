@@ -20,11 +20,13 @@ from batchlab_infra.machines import misfit
 
 PREFIX = "BATCHLAB_STACK_"
 # What a job may touch is set under the names that the container itself reads (docs/settings.md).
-RUNTIME_FIELDS = ("source_roots", "output_roots", "http_hosts", "job_types", "log_level")
+RUNTIME_FIELDS = (
+    *("source_roots", "output_roots", "http_hosts", "job_types", "log_level"),
+    *("pages_root", "webhook_hosts", "mail_from", "contact", "language"),
+)
 _OTHER_VARIABLES = {
     **{field: (f"BATCHLAB_{field.upper()}",) for field in RUNTIME_FIELDS},
     "region": ("BATCHLAB_STACK_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"),
-    "mail_from": ("BATCHLAB_MAIL_FROM",),
     "public_base_url": ("BATCHLAB_PUBLIC_BASE_URL",),
 }
 _DIGEST = r"sha256:[0-9a-f]{64}"
@@ -37,6 +39,7 @@ _TWO_ZONES = ("us-west-1",)
 # A secret named R2 holds a JSON object of these four; any other holds the value of the variable it is named for.
 R2 = "R2"
 R2_VARIABLES = ("R2_ENDPOINT", "R2_ACCESS_KEY", "R2_SECRET_KEY", "R2_BUCKET")
+WEBHOOK_SECRET = "BATCHLAB_WEBHOOK_SECRET"  # noqa: S105  its name; for the functions that tell, and for no job
 
 
 def _words(value: Any) -> Any:
@@ -152,7 +155,8 @@ class StackSettings(BaseModel):
         Annotated[tuple[Annotated[str, Field(pattern=_SECRET_NAME)], ...], BeforeValidator(_words)],
         Field(
             description="Secrets that jobs are given, by name: `R2`, `FIREBASE_SERVICE_ACCOUNT`, `DATABASE_URL`, "
-            "`GEMINI_API_KEY` or any variable of your own. Each is `<name>/<SECRET>` in AWS Secrets Manager."
+            "`GEMINI_API_KEY` or any variable of your own. Each is `<name>/<SECRET>` in AWS Secrets Manager. "
+            "`BATCHLAB_WEBHOOK_SECRET` is for the functions that send webhooks, and no job sees it."
         ),
     ] = ()  # $0.40 a month each, so none that nobody uses; a container does not start when one is missing
 
@@ -167,6 +171,24 @@ class StackSettings(BaseModel):
         str,
         Field(
             pattern=r"^([^@\s]+@[^@\s]+)?$", description="The verified sender of mail. Empty: none is sent."
+        ),
+    ] = ""
+    webhook_hosts: Annotated[
+        Words, Field(description="Hosts that may be told of a job's end (docs/settings.md).")
+    ] = ()
+    contact: Annotated[
+        str,
+        Field(description="Whom customers ask: an e-mail address or an https URL. Empty: nobody is named."),
+    ] = ""
+    language: Annotated[
+        Literal["en", "de"],
+        Field(description="What pages and e-mails are written in when the document does not say."),
+    ] = "en"
+    pages_root: Annotated[
+        str,
+        Field(
+            description="Where customers' pages are kept, such as `r2://bucket/prefix` when a Worker serves them. "
+            "Empty: the job bucket, and the function URL serves them."
         ),
     ] = ""
     public_base_url: Annotated[
@@ -203,6 +225,10 @@ class StackSettings(BaseModel):
         except ValueError as error:
             wrong = str(error)
         problems += [wrong] if wrong else []
+        if self.pages_root.startswith("r2://") and not self.public_base_url:
+            problems.append(
+                "pages_root: what lies in R2 is served by your Worker. Set public_base_url to its address."
+            )
         if self.monthly_budget_usd and not self.alarm_email:
             problems.append("monthly_budget_usd needs alarm_email, to whom the mail goes.")
         try:

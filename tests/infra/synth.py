@@ -18,7 +18,7 @@ IMAGE = "sha256:" + "a" * 64
 # Everything that can be asked for; what cdk-nag and cfn-lint look at.
 FULL = {
     "image": IMAGE,
-    "secrets": "R2 FIREBASE_SERVICE_ACCOUNT DATABASE_URL",
+    "secrets": "R2 FIREBASE_SERVICE_ACCOUNT DATABASE_URL BATCHLAB_WEBHOOK_SECRET",
     "source_roots": "s3://gallery/photos gs://events",
     "output_roots": "s3://delivery/zips r2://zips",
     "http_hosts": "photos.example",
@@ -26,6 +26,11 @@ FULL = {
     "warm_vcpus": 4,
     "time_zone": "Europe/Madrid",
     "mail_from": "photos@lab.example",
+    "webhook_hosts": "shop.example",
+    "contact": "photos@lab.example",
+    "language": "de",
+    "pages_root": "r2://zips/customers",
+    "public_base_url": "https://photos.lab.example",
     "alarm_email": "ops@lab.example",
     "monthly_budget_usd": 50,
 }

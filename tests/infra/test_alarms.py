@@ -26,6 +26,7 @@ def test_everything_that_wants_a_person_has_an_alarm(full: Template) -> None:
         "StalledJobs",
         "DispatcherErrors",
         "NotifierErrors",
+        "SweeperErrors",
         "ApiErrors",
     }
 

@@ -77,6 +77,12 @@ def test_it_is_told_where_jobs_live_and_what_they_may_touch(full: Template) -> N
         "BATCHLAB_OUTPUT_ROOTS": f"s3://{bucket}/exports, s3://delivery/zips, r2://zips/",
         "BATCHLAB_HTTP_HOSTS": "photos.example",
         "BATCHLAB_JOB_TYPES": "zip-export, cleanup, self-test",
+        "BATCHLAB_PAGES_ROOT": "r2://zips/customers",
+        "BATCHLAB_PUBLIC_BASE_URL": "https://photos.lab.example",
+        "BATCHLAB_WEBHOOK_HOSTS": "shop.example",
+        "BATCHLAB_MAIL_FROM": "photos@lab.example",
+        "BATCHLAB_CONTACT": "photos@lab.example",
+        "BATCHLAB_LANGUAGE": "de",
     }
 
 

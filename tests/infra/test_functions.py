@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import json
 from typing import Any
 
 import pytest
 
 from batchlab.service.dispatch import CLAIM, SUBMITS_PER_SECOND, THROTTLED_TRIES
 from batchlab.service.lambdas import LATER_SECONDS
+from batchlab.service.secrets import VARIABLE
 from batchlab.settings import VARIABLES
 from batchlab_infra.package import PYTHON
 from tests.infra.conftest import Template, listed, text
@@ -17,7 +19,7 @@ pytestmark = pytest.mark.stack
 FUNCTION, MAPPING, QUEUE = "AWS::Lambda::Function", "AWS::Lambda::EventSourceMapping", "AWS::SQS::Queue"
 
 
-@pytest.mark.parametrize("name", ["api", "public", "dispatcher", "notifier"])
+@pytest.mark.parametrize("name", ["api", "public", "dispatcher", "notifier", "sweeper"])
 def test_each_function_has_a_handler_of_the_package_and_a_log_that_ends(full: Template, name: str) -> None:
     function = full.one(FUNCTION, FunctionName=f"batchlab-{name}")
     module, _, attribute = function["Handler"].rpartition(".")
@@ -29,12 +31,40 @@ def test_each_function_has_a_handler_of_the_package_and_a_log_that_ends(full: Te
 
 
 def test_they_are_told_only_what_is_a_setting(full: Template) -> None:
-    known = {name for variable in VARIABLES for name in variable.names}
+    known = {VARIABLE, *(name for variable in VARIABLES for name in variable.names)}
     for function in full.all(FUNCTION).values():
         assert set(function["Environment"]["Variables"]) <= known
 
 
-def test_one_package_is_the_code_of_all_four(full: Template) -> None:
+def test_pages_are_where_the_worker_serves_them_else_at_the_public_address(
+    full: Template, plain: Template
+) -> None:
+    def told(template: Template, name: str) -> str:
+        function = template.one(FUNCTION, FunctionName=f"batchlab-{name}")
+        return text(function["Environment"]["Variables"].get("BATCHLAB_PUBLIC_BASE_URL", ""))
+
+    names = ("api", "dispatcher", "notifier", "sweeper")
+    assert {told(full, name) for name in names} == {"https://photos.lab.example"}
+    [address] = plain.all("AWS::Lambda::Url").keys() & {
+        name for name in plain.all("AWS::Lambda::Url") if name.startswith("Public")
+    }
+    assert {told(plain, name) for name in names} == {f"<{address}.FunctionUrl>"}
+    assert told(plain, "public") == ""  # a function cannot be told its own address
+
+
+def test_secrets_are_told_by_name_to_those_that_need_them(full: Template, plain: Template) -> None:
+    def told(template: Template, name: str) -> Any:
+        function = template.one(FUNCTION, FunctionName=f"batchlab-{name}")
+        return json.loads(function["Environment"]["Variables"].get(VARIABLE, "{}"))
+
+    r2, webhook = {"R2": "batchlab/R2"}, {"BATCHLAB_WEBHOOK_SECRET": "batchlab/BATCHLAB_WEBHOOK_SECRET"}
+    assert {name: told(full, name) for name in ("public", "dispatcher")} == {"public": {}, "dispatcher": r2}
+    for name in ("api", "notifier", "sweeper"):
+        assert told(full, name) == {**r2, **webhook}
+        assert told(plain, name) == {}
+
+
+def test_one_package_is_the_code_of_all_five(full: Template) -> None:
     assert len({str(function["Code"]) for function in full.all(FUNCTION).values()}) == 1
 
 
@@ -55,7 +85,8 @@ def test_a_message_is_not_seen_again_while_a_function_works_on_it(full: Template
 
 
 def test_a_claim_outlives_every_function_and_is_over_when_its_message_comes_again(full: Template) -> None:
-    assert full.one(FUNCTION, FunctionName="batchlab-dispatcher")["Timeout"] <= CLAIM.total_seconds()
+    for name in ("dispatcher", "notifier", "sweeper"):
+        assert full.one(FUNCTION, FunctionName=f"batchlab-{name}")["Timeout"] <= CLAIM.total_seconds()
     assert CLAIM.total_seconds() < LATER_SECONDS
     assert (
         sum(min(4, 0.25 * 2**attempt) for attempt in range(THROTTLED_TRIES)) < 15

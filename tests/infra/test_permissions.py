@@ -68,12 +68,35 @@ def test_the_public_function_can_read_pages_and_what_was_delivered_and_nothing_e
     assert set(may) == {"logs:CreateLogStream", "logs:PutLogEvents"}
 
 
-def test_the_dispatcher_submits_to_our_queues_with_our_definition_only(full: Template) -> None:
-    may = allowed(full.statements("DispatcherRole"))
+@pytest.mark.parametrize("name", ["Dispatcher", "Notifier", "Sweeper"])
+def test_whoever_may_submit_does_so_to_our_queues_with_our_definition_only(full: Template, name: str) -> None:
+    may = allowed(full.statements(f"{name}Role"))
     definition = "arn:<AWS::Partition>:batch:<AWS::Region>:<AWS::AccountId>:job-definition/batchlab-job-def"
-    queues = {f"<{name}.JobQueueArn>" for name in full.all("AWS::Batch::JobQueue")}
+    queues = {f"<{queue}.JobQueueArn>" for queue in full.all("AWS::Batch::JobQueue")}
     assert may["batch:SubmitJob"] == {*queues, definition, f"{definition}:*"}
-    assert {action for action in may if action.startswith("batch:")} == {"batch:SubmitJob", "batch:ListJobs"}
+
+
+def test_each_function_asks_of_aws_batch_what_it_needs(full: Template) -> None:
+    looks = {"batch:SubmitJob", "batch:ListJobs", "batch:DescribeJobs"}
+    asked = {
+        name: {action for action in allowed(full.statements(f"{name}Role")) if action.startswith("batch:")}
+        for name in ("Api", "Public", "Dispatcher", "Notifier", "Sweeper")
+    }
+    assert asked == {
+        "Api": {"batch:DescribeJobs", "batch:CancelJob"},
+        "Public": set(),
+        "Dispatcher": looks,
+        "Notifier": {*looks, "batch:CancelJob"},
+        "Sweeper": {*looks, "batch:CancelJob"},
+    }
+
+
+def test_the_endpoint_reads_the_logs_of_jobs_and_no_others(full: Template) -> None:
+    readers = [each for each in full.statements() if "logs:GetLogEvents" in listed(each["Action"])]
+    assert readers == [
+        each for each in full.statements("ApiRole") if "logs:GetLogEvents" in listed(each["Action"])
+    ]
+    assert text(readers[0]["Resource"]).endswith(":log-group:/aws/batch/batchlab:log-stream:*")
 
 
 def test_the_dispatcher_reads_documents_where_jobs_may_read_and_writes_its_own_only(full: Template) -> None:
@@ -82,23 +105,37 @@ def test_the_dispatcher_reads_documents_where_jobs_may_read_and_writes_its_own_o
     assert may["s3:PutObject"] == may["s3:DeleteObject"] == {f"{STORE}/store/*"}
 
 
-def test_mail_is_sent_by_the_notifier_alone_and_from_one_address(full: Template, plain: Template) -> None:
+def roles_that_may(template: Template, action: str) -> set[str]:
+    names = ("Api", "Public", "Dispatcher", "Notifier", "Sweeper", "Job", "ContainerExecution")
+    return {name for name in names if action in allowed(template.statements(f"{name}Role"))}
+
+
+def test_mail_is_sent_by_those_who_tell_of_an_end_and_from_one_address(
+    full: Template, plain: Template
+) -> None:
+    assert roles_that_may(full, "ses:SendEmail") == {"Api", "Notifier", "Sweeper"}
     senders = [each for each in full.statements() if "ses:SendEmail" in listed(each["Action"])]
-    assert senders == [
-        each for each in full.statements("NotifierRole") if "ses:SendEmail" in listed(each["Action"])
-    ]
-    assert senders[0]["Condition"] == {"StringEquals": {"ses:FromAddress": "photos@lab.example"}}
+    for each in senders:
+        assert each["Condition"] == {"StringEquals": {"ses:FromAddress": "photos@lab.example"}}
     assert "ses:SendEmail" not in allowed(plain.statements())
 
 
-def test_secrets_are_read_by_ecs_for_the_job_and_by_nobody_else(full: Template, plain: Template) -> None:
-    readers = [
-        each for each in full.statements() if "secretsmanager:GetSecretValue" in listed(each["Action"])
-    ]
-    assert readers
-    inside = full.statements("ContainerExecutionRole")
-    assert all(each in inside for each in readers)
-    assert "secretsmanager:GetSecretValue" not in allowed(plain.statements())
+def test_a_secret_is_read_by_ecs_for_the_job_and_by_the_functions_it_is_for(
+    full: Template, plain: Template
+) -> None:
+    action = "secretsmanager:GetSecretValue"
+    assert roles_that_may(full, action) == {
+        *("Api", "Dispatcher", "Notifier", "Sweeper"),
+        "ContainerExecution",
+    }
+    manager = "arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:batchlab"
+    r2, webhook = f"{manager}/R2-??????", f"{manager}/BATCHLAB_WEBHOOK_SECRET-??????"
+    assert allowed(full.statements("DispatcherRole"))[action] == {r2}
+    for name in ("Api", "Notifier", "Sweeper"):
+        assert allowed(full.statements(f"{name}Role"))[action] == {r2, webhook}
+    for_jobs = allowed(full.statements("ContainerExecutionRole"))[action]
+    assert not any("WEBHOOK" in resource for resource in for_jobs)
+    assert action not in allowed(plain.statements())
 
 
 def worker(template: Template) -> list[JSON]:

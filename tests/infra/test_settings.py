@@ -107,3 +107,14 @@ def test_a_budget_needs_somebody_to_tell() -> None:
 @pytest.mark.parametrize("name", ["Batchlab", "1lab", "a" * 31, "lab-", "my lab"])
 def test_a_name_that_aws_would_refuse_is_refused_here(name: str) -> None:
     assert "BATCHLAB_STACK_NAME" in refused(name=name)
+
+
+def test_pages_in_r2_need_the_address_at_which_a_worker_serves_them() -> None:
+    assert "Set public_base_url" in refused(pages_root="r2://zips/customers")
+    assert read({"pages_root": "r2://zips", "public_base_url": "https://photos.example"}, {})
+    assert read({"pages_root": "s3://pages-of-mine"}, {})
+
+
+def test_whom_to_tell_is_checked_as_the_functions_will() -> None:
+    assert "BATCHLAB_CONTACT" in refused(contact="nobody")
+    assert "BATCHLAB_WEBHOOK_HOSTS" in refused(webhook_hosts="https://shop.example/x")

@@ -28,7 +28,7 @@ QUIET = timedelta(minutes=10)  # waiting or running: events come sooner, and onl
 # A lease whose holder died lives on for a minute; a dispatcher's claim, too.
 SOON = LIFETIME + timedelta(seconds=15)
 LOOKERS = 8  # a look is a dozen small requests, one after the other
-TICK_SECONDS = 45.0  # a clock that calls every minute finds the one before at rest
+TICK_SECONDS = 40.0  # the functions live for 60, and a look may send webhooks that take 15
 
 logger = logging.getLogger("batchlab")
 

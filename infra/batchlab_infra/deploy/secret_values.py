@@ -13,10 +13,10 @@ from batchlab.errors import UsageError
 from batchlab.streams import say
 from batchlab_infra.deploy.account import Account
 from batchlab_infra.names import Names
-from batchlab_infra.settings import R2, R2_VARIABLES
+from batchlab_infra.settings import R2, R2_VARIABLES, WEBHOOK_SECRET
 
 # Read from the environment without being asked for; a secret of your own is listed in the setting `secrets`.
-USUAL = ("FIREBASE_SERVICE_ACCOUNT", "DATABASE_URL", "GEMINI_API_KEY")
+USUAL = ("FIREBASE_SERVICE_ACCOUNT", "DATABASE_URL", "GEMINI_API_KEY", WEBHOOK_SECRET)
 
 
 def given(environ: Mapping[str, str], more: tuple[str, ...]) -> dict[str, str]:

@@ -56,6 +56,14 @@ def test_a_job_that_is_worked_on_is_left_alone_even_when_its_runner_has_given_up
     assert state_of(records) is State.RUNNING
 
 
+def test_a_job_that_is_worked_on_is_not_started_although_its_runner_knows_nothing_of_it(scene: Scene) -> None:
+    records = scene.submit()
+    scene.runner.hopes.clear()
+    with records.lease(1, "by hand") or pytest.fail("no lease"):
+        assert look(scene.service, records.id) == scene.store.time + QUIET
+    assert scene.runner.started == [records.id]
+
+
 def test_a_job_that_nobody_was_asked_to_run_is_started(scene: Scene) -> None:
     records = scene.submit()
     scene.runner.hopes.clear()

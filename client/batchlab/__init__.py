@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         KeyTaken,
         NotFound,
         ServiceError,
+        UsageError,
         WaitTimeout,
     )
     from batchlab.job import Job
@@ -49,6 +50,7 @@ __all__ = [
     "SelfTest",
     "ServiceError",
     "State",
+    "UsageError",
     "WaitTimeout",
     "ZipExport",
     "ZipExportParams",
@@ -74,6 +76,7 @@ _MODULES = {
     "SelfTest": "batchlab.documents_of_types",
     "ServiceError": "batchlab.errors",
     "State": "batchlab.status",
+    "UsageError": "batchlab.errors",
     "WaitTimeout": "batchlab.errors",
     "ZipExport": "batchlab.documents_of_types",
     "ZipExportParams": "batchlab.jobs.zip_export",

@@ -5,11 +5,9 @@ from __future__ import annotations
 import io
 import json
 import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,7 +15,7 @@ import pytest
 
 from tests.sources import photo
 from tests.worker.conftest import KEYS, System
-from tests.worker.workerd import PACKAGE
+from tests.worker.workerd import BIN, PACKAGE
 
 pytestmark = pytest.mark.worker
 PARALLEL = 50
@@ -80,9 +78,6 @@ try {
 @pytest.fixture(scope="module")
 def ask(system: System) -> Ask:
     """What the package, as it is published, answers in Node; a failed assertion with the error that it throws."""
-    folder = Path(sys.executable).parent
-    node = {"PATH": f"{folder}:/usr/bin:/bin"}
-    subprocess.run([folder / "npm", "run", "build", "--silent"], cwd=PACKAGE, env=node, check=True)
     env = {
         "BATCHLAB_URL": system.endpoint.url,
         "BATCH_AWS_ACCESS_KEY": "AKIDLAB",
@@ -90,8 +85,8 @@ def ask(system: System) -> Ask:
     }
 
     def asked(code: str, **given: Any) -> Any:
-        command = [folder / "node", "--input-type=module", "-e", ASK % code, json.dumps([env, given])]
-        ran = subprocess.run(command, cwd=PACKAGE, env=node, capture_output=True, text=True, check=False)
+        command = [BIN / "node", "--input-type=module", "-e", ASK % code, json.dumps([env, given])]
+        ran = subprocess.run(command, cwd=PACKAGE, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stderr
         return json.loads(ran.stdout)
 
@@ -104,7 +99,7 @@ def ended(system: System, job: dict[str, Any]) -> dict[str, Any]:
     system.dispatch()
     [batch_job] = system.batch_jobs()
     environment = {**system.environment, "AWS_BATCH_JOB_ID": batch_job["jobId"], "AWS_BATCH_JOB_ATTEMPT": "1"}
-    command = [str(Path(sys.executable).parent / "batchlab-processor"), "run", "--job"]
+    command = [str(BIN / "batchlab-processor"), "run", "--job"]
     ran = subprocess.run(
         [*command, batch_job["parameters"]["job"]],
         env={"PATH": "/usr/bin:/bin", **environment},
@@ -201,7 +196,7 @@ def test_a_list_too_long_for_a_document_goes_by_r2(system: System) -> None:
     document = next(
         name for name in system.documents("jobs/") if name == f"jobs/{answer.json()['id']}/job.json"
     )
-    run = [str(Path(sys.executable).parent / "batchlab-processor"), "run", "--dry-run", "--job"]
+    run = [str(BIN / "batchlab-processor"), "run", "--dry-run", "--job"]
     planned = subprocess.run(
         [*run, f"s3://lab/store/{document}"],
         env={"PATH": "/usr/bin:/bin", **system.environment},

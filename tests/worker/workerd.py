@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+BIN = Path(sys.executable).parent
 PACKAGE = Path(__file__).resolve().parents[2] / "client" / "cloudflare"
 
 
@@ -53,9 +54,10 @@ def example_worker(variables: Mapping[str, str], log: Path) -> Iterator[Worker]:
     """Ends with this process, however that ends: its stdin is ours."""
     if not (PACKAGE / "node_modules").is_dir():
         pytest.fail("client/cloudflare has no node_modules: run scripts/setup worker first")
-    bin_folder = Path(sys.executable).parent
-    command = [str(bin_folder / "node"), "test/server.mjs", json.dumps(dict(variables)), "0"]
-    environment = {"PATH": f"{bin_folder}:/usr/bin:/bin", "HOME": str(log.parent), "TMPDIR": str(log.parent)}
+    folder = str(log.parent)
+    environment = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": folder, "TMPDIR": folder}
+    subprocess.run([BIN / "npm", "run", "build", "--silent"], cwd=PACKAGE, env=environment, check=True)
+    command = [str(BIN / "node"), "test/server.mjs", json.dumps(dict(variables)), "0"]
     with (
         log.open("wb") as output,
         subprocess.Popen(

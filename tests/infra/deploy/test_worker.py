@@ -17,6 +17,7 @@ from batchlab.document import load_document
 from batchlab_infra.deploy import worker
 from tests import servers
 from tests.acceptance.deploy_machine import ROOT, simulate
+from tests.worker.function_url import function_url
 
 pytestmark = pytest.mark.stack
 PHOTOS = [
@@ -125,6 +126,16 @@ def test_photos_go_to_aws_batch_as_its_parameter(aws: str, tmp_path: Path) -> No
     many = [f"https://photos.example.com/{number}.jpg" for number in range(1000)]
     said = submit(tmp_path, "batch", env, many)["error"]
     assert "too many for SubmitJob (worker_access sqs takes more)" in said
+
+
+def test_photos_go_to_the_endpoint_signed(tmp_path: Path) -> None:
+    with function_url({"a": "b"}) as url:
+        url.function = lambda event: {"statusCode": 202, "body": '{"id": "job"}', "headers": {}}
+        answer = submit(tmp_path, "url", {"BATCHLAB_URL": url.url}, PHOTOS, idempotencyKey="order-17")
+    assert answer == {"mode": "url", "id": "job", "job": {"id": "job"}}
+    [event] = url.events
+    assert (event["rawPath"], event["headers"]["idempotency-key"]) == ("/v1/jobs", "order-17")
+    assert load_document(event["body"], name="body").output == "s3://lab/exports"
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_the_page_follows_the_job_to_its_end_by_itself(site: Site, chromium: Bro
     records = new_job(site.store)
     run(records, share=0.1)
     with opened(chromium, site.publish(records)) as (page, said):
-        assert page.locator("progress").get_attribute("value") == "10"
+        assert page.get_by_role("progressbar", name="Progress").get_attribute("value") == "10"
         page.evaluate("window.here = true")
         run(records, share=0.5)
         site.publish(records)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import cache
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 from batchlab.page.live import headline, live
 from batchlab.page.marks import Notice, mark
@@ -224,7 +225,7 @@ def _footer(words: Texts, contact: str) -> str:
     if contact.startswith("https://"):
         key, address, shown = "page.contact_link", contact, words.say("page.contact_word")
     else:
-        key, address, shown = "page.contact", f"mailto:{contact}", contact
+        key, address, shown = "page.contact", f"mailto:{quote(contact, safe='@+')}", contact
     link = f'<a href="{escape(address)}">{_text(shown)}</a>'
     return f"<footer><p>{_text(words.say(key, contact=_MOMENT)).replace(_MOMENT, link)}</p></footer>"
 

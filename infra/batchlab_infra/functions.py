@@ -206,15 +206,19 @@ def _rule(scope: Construct, name: str, queue: sqs.Queue, description: str, **pat
 
 
 def _rules(scope: Construct, queue: sqs.Queue, queues: list[str]) -> events.Rule:
-    """Two rules of disjoint patterns, so that what failed is counted and nothing is told twice."""
+    """Two rules of disjoint patterns, so that what failed is counted and nothing is told twice.
+
+    Of an array job only the parent is told, which ends after all its children: those have an index in it.
+    """
     change = ["Batch Job State Change"]
+    whole = {"index": events.Match.does_not_exist()}
     _rule(
         scope,
         "Changed",
         queue,
         "batchlab jobs that start or succeed",
         detail_type=change,
-        detail={"jobQueue": queues, "status": ["STARTING", "SUCCEEDED"]},
+        detail={"jobQueue": queues, "status": ["STARTING", "SUCCEEDED"], "arrayProperties": whole},
     )
     return _rule(
         scope,
@@ -222,7 +226,7 @@ def _rules(scope: Construct, queue: sqs.Queue, queues: list[str]) -> events.Rule
         queue,
         "batchlab jobs that AWS Batch gave up",
         detail_type=change,
-        detail={"jobQueue": queues, "status": ["FAILED"]},
+        detail={"jobQueue": queues, "status": ["FAILED"], "arrayProperties": whole},
     )
 
 

@@ -86,7 +86,7 @@ def log_statements(settings: StackSettings) -> Iterator[iam.PolicyStatement]:
 
 def secrets_of_pages(settings: StackSettings) -> tuple[str, ...]:
     """What a function reads that writes pages into R2."""
-    return (R2,) if R2 in settings.secrets and settings.pages_root.startswith("r2://") else ()
+    return (R2,) if R2 in settings.secrets and settings.pages_root else ()
 
 
 def secrets_of_telling(settings: StackSettings) -> tuple[str, ...]:

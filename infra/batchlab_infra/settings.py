@@ -187,8 +187,9 @@ class StackSettings(BaseModel):
     pages_root: Annotated[
         str,
         Field(
-            description="Where customers' pages are kept, such as `r2://bucket/prefix` when a Worker serves them. "
-            "Empty: the job bucket, and the function URL serves them."
+            pattern=r"^(r2://.+)?$",
+            description="Where customers' pages are kept when a Worker serves them: `r2://bucket/prefix`. "
+            "Empty: the job bucket, and the function URL serves them.",
         ),
     ] = ""
     public_base_url: Annotated[
@@ -225,7 +226,7 @@ class StackSettings(BaseModel):
         except ValueError as error:
             wrong = str(error)
         problems += [wrong] if wrong else []
-        if self.pages_root.startswith("r2://") and not self.public_base_url:
+        if self.pages_root and not self.public_base_url:
             problems.append(
                 "pages_root: what lies in R2 is served by your Worker. Set public_base_url to its address."
             )

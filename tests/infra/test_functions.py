@@ -143,6 +143,11 @@ def test_events_of_our_queues_alone_are_told_and_no_event_twice(full: Template) 
     assert rule(full, "Blocked")["detail-type"] == ["Batch Job Queue Blocked"]
 
 
+def test_of_an_array_job_only_the_parent_is_told(full: Template) -> None:
+    for name in ("Changed", "Failed"):
+        assert rule(full, name)["detail"]["arrayProperties"] == {"index": [{"exists": False}]}
+
+
 def test_events_go_to_the_events_queue(full: Template) -> None:
     [events] = [name for name, each in full.all(QUEUE).items() if each["QueueName"] == "batchlab-events"]
     for each in full.all("AWS::Events::Rule").values():

@@ -112,7 +112,7 @@ def test_a_name_that_aws_would_refuse_is_refused_here(name: str) -> None:
 def test_pages_in_r2_need_the_address_at_which_a_worker_serves_them() -> None:
     assert "Set public_base_url" in refused(pages_root="r2://zips/customers")
     assert read({"pages_root": "r2://zips", "public_base_url": "https://photos.example"}, {})
-    assert read({"pages_root": "s3://pages-of-mine"}, {})
+    assert "pages_root" in refused(pages_root="s3://nobody-may-write-there")
 
 
 def test_whom_to_tell_is_checked_as_the_functions_will() -> None:

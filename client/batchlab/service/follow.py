@@ -92,11 +92,13 @@ def _carry_on(service: Service, records: JobRecords, status: Status) -> datetime
     """The next thing for a job that has not ended; returns when to look again if it still has not."""
     now = service.store.now()
     cancelled = records.cancel_requested(status.generation)
-    hope = service.runner.hope(records)
-    if records.at_work(status.generation):
-        return now + (SOON if hope is Hope.OVER else QUIET)
     if status.resume_at is not None and now < status.resume_at and not cancelled:
         return status.resume_at
+    hope = service.runner.hope(records)
+    if hope in (Hope.WAITING, Hope.RUNNING) and not cancelled:
+        return now + QUIET  # before the leases: ten thousand shards have as many
+    if records.at_work(status.generation):
+        return now + (SOON if hope is Hope.OVER else QUIET)
     if cancelled:
         service.runner.stop(records)
         hope = service.runner.hope(records)

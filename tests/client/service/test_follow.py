@@ -64,6 +64,17 @@ def test_a_job_that_is_worked_on_is_not_started_although_its_runner_knows_nothin
     assert scene.runner.started == [records.id]
 
 
+def test_while_the_runner_says_that_it_runs_no_lease_is_read(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = scene.submit()
+    scene.runner.hopes[records.id] = Hope.RUNNING
+    asked: list[int] = []
+    monkeypatch.setattr(JobRecords, "at_work", lambda self, generation: asked.append(generation))
+    look(scene.service, records.id)
+    assert asked == []
+
+
 def test_a_job_that_nobody_was_asked_to_run_is_started(scene: Scene) -> None:
     records = scene.submit()
     scene.runner.hopes.clear()

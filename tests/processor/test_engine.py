@@ -700,3 +700,28 @@ def test_any_mix_of_failures_kills_and_cancels_ends_with_every_key_accounted_for
         seen = [outcome.key for outcome in world.job.collected]
         assert sorted(seen) == sorted(keys)
         assert sum(isinstance(outcome, Done) for outcome in world.job.collected) == counts.done
+
+
+@pytest.mark.parametrize("effect", ["item", "job", "own"])
+def test_the_plan_says_when_effects_survive_for_whoever_ends_the_job_without_a_run(effect: Any) -> None:
+    world = World()
+    world.job.effect = effect
+    world.run()
+    plan = world.records.plan(1)
+    assert plan is not None
+    assert plan["durable"] == effect
+
+
+def test_what_was_delivered_is_kept_from_its_end_as_long_as_the_document_says() -> None:
+    world = World(expires="7d")
+    world.run()
+    status = world.records.status()
+    assert status.ended_at is not None
+    assert status.expires_at == status.ended_at + timedelta(days=7)
+
+
+def test_what_delivered_nothing_does_not_expire() -> None:
+    world = World(expires="7d")
+    world.job.plant = fails(Kind.MISSING, *(f"w{number}" for number in range(10)))
+    world.run()
+    assert (world.records.status().state, world.records.status().expires_at) == (State.FAILED, None)

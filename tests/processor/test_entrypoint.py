@@ -172,3 +172,34 @@ def test_an_id_that_aws_batch_never_gave_is_said(tmp_path: Path, shouting: Shout
     settings = in_batch(f"file://{tmp_path}/store", batch_job_id="test")
     with pytest.raises(UsageError, match="AWS_BATCH_JOB_ID: 'test' is none"):
         accept(Call(job=SHOUT, settings=settings), MemoryStore())
+
+
+def test_a_job_put_straight_into_aws_batch_says_which_it_is_and_is_followed_from_then_on(
+    tmp_path: Path, shouting: Shout
+) -> None:
+    settings = in_batch(f"file://{tmp_path}/store", batch_job_id=f"{BATCH_JOB}:3")
+    run(Call(job=SHOUT, settings=settings, quiet=True))
+    store = open_store(settings.store)
+    dispatched = JobRecords(store, id_from_batch_job(BATCH_JOB)).dispatched(1, "all")
+    assert dispatched is not None
+    assert dispatched["batch_job"] == BATCH_JOB
+    assert len(list(store.names("watch/"))) == 1
+
+
+def test_a_job_of_our_dispatcher_stays_the_dispatchers(tmp_path: Path, shouting: Shout) -> None:
+    settings = in_batch(f"file://{tmp_path}/store")
+    store = open_store(settings.store)
+    records = submit_locally(store, JobDocument.model_validate({"type": "shout"}))
+    claim = f"{records.folder}/g1/dispatch-all.json"
+    store.create(claim, {"at": "2026-05-01T12:00:00+00:00", "batch_job": "ours", "queue": "q"})
+    run(Call(job=f"{settings.store}/jobs/{records.id}/job.json", settings=settings, quiet=True))
+    dispatched = records.dispatched(1, "all")
+    assert dispatched is not None
+    assert dispatched["batch_job"] == "ours"
+    assert list(store.names("watch/")) == []
+
+
+def test_a_job_on_a_laptop_is_nobodys_in_aws_batch(tmp_path: Path, shouting: Shout) -> None:
+    settings = Settings(store=f"file://{tmp_path}/store", job_types=("shout",))
+    run(Call(job=SHOUT, settings=settings, quiet=True))
+    assert [name for name in open_store(settings.store).names("jobs/") if "dispatch" in name] == []

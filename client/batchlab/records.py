@@ -295,10 +295,15 @@ def _refuse_another(records: JobRecords, document: JobDocument) -> bool:
     return True
 
 
+def key_name(idempotency_key: str) -> str:
+    """The document that says which job has the key."""
+    return f"keys/{hashlib.sha256(idempotency_key.encode()).hexdigest()}.json"
+
+
 def _claim_key(store: Store, document: JobDocument) -> str:
     """The id of the job that has this idempotency key."""
     assert document.idempotency_key is not None
-    name = f"keys/{hashlib.sha256(document.idempotency_key.encode()).hexdigest()}.json"
+    name = key_name(document.idempotency_key)
     mine = digest(document)
     try:
         store.create(name, {"id": document.id, "digest": mine, "at": _now(store)})

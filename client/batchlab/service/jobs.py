@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 from batchlab import notify
 from batchlab.api import Estimate, ItemPage, JobInfo, JobPage, JobTypeInfo, Link, LogPage
 from batchlab.backend import Backend, JobQuery
-from batchlab.document import JobDocument
+from batchlab.document import JobDocument, digest
 from batchlab.errors import NotFound
 from batchlab.ids import is_id
 from batchlab.jobs import params_model
-from batchlab.records import JobRecords
+from batchlab.records import JobRecords, key_name
 from batchlab.service import submission
 from batchlab.service.admission import admit
 from batchlab.service.item_pages import item_page
 from batchlab.service.job_info import job_info, link_to
 from batchlab.service.listing import list_page
+from batchlab.service.turns import Turns
 from batchlab.timer import watch
 
 if TYPE_CHECKING:
@@ -28,10 +29,16 @@ class Jobs(Backend):
 
     def __init__(self, service: Service) -> None:
         self.service = service
+        self.turns = Turns()
 
     def submit(self, document: JobDocument) -> JobInfo:
+        """Raises DocumentError, KeyTaken among them, and InFlight while the same submission hangs."""
         admit(document, self.service.settings, self.service.store)
-        return self._info(submission.submit(self.service, document))
+        known = self._accepted(document)
+        if known is None:
+            with self.turns.of(document.idempotency_key):
+                known = self._accepted(document) or submission.submit(self.service, document)
+        return self._info(known)
 
     def estimate(self, document: JobDocument) -> Estimate:
         from batchlab.estimate import estimate
@@ -75,6 +82,16 @@ class Jobs(Backend):
 
     def job_types(self) -> tuple[JobTypeInfo, ...]:
         return tuple(JobTypeInfo(name=name, params=_schema(name)) for name in self.service.settings.job_types)
+
+    def _accepted(self, document: JobDocument) -> JobRecords | None:
+        """The job of an earlier submission of the very same; whatever that did not come to, the sweeper does."""
+        if document.idempotency_key is None:
+            return None
+        found = self.service.store.read(key_name(document.idempotency_key))
+        if found is None or found.body["digest"] != digest(document):
+            return None
+        records = JobRecords(self.service.store, str(found.body["id"]))
+        return records if self.service.store.read(f"{records.folder}/status.json") else None
 
     def _info(self, records: JobRecords) -> JobInfo:
         return job_info(records, self.service.settings)

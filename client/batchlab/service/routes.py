@@ -18,7 +18,6 @@ from batchlab.service.admission import read_submitted
 from batchlab.service.bodies import Bodies
 from batchlab.service.described import DOCUMENT, JobTypeList, Replayed, described
 from batchlab.service.queries import ItemQuery, ListQuery, LogQuery, again_seconds, with_key
-from batchlab.service.turns import Turns
 from batchlab.settings import Settings
 
 
@@ -29,7 +28,6 @@ class Desk:
         self.backend = backend
         self.settings = settings
         self.bodies = bodies
-        self.turns = Turns()
 
 
 def _desk(request: Request) -> Desk:
@@ -72,9 +70,7 @@ def submit(
         ),
     ] = None,
 ) -> Response:
-    document = with_key(document, idempotency_key)
-    with desk.turns.of(document.idempotency_key):
-        info = desk.backend.submit(document)
+    info = desk.backend.submit(with_key(document, idempotency_key))
     again = again_seconds(info, datetime.now(UTC)) or 0
     return _json(info, 202, {"Location": f"/v1/jobs/{info.id}", "Retry-After": str(again)})
 

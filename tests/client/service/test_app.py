@@ -13,7 +13,6 @@ import httpx
 import pytest
 
 from batchlab.api import JobInfo
-from batchlab.document import JobDocument
 from batchlab.page.pages import MemoryPages
 from batchlab.records import list_jobs
 from batchlab.service import lambdas
@@ -22,6 +21,7 @@ from batchlab.service.app import make_app
 from batchlab.service.bodies import Bodies
 from batchlab.service.jobs import Jobs
 from batchlab.service.rate_limit import RateLimit
+from batchlab.service.turns import Turns
 from batchlab.status import State
 from tests.client.service.scenes import Scene
 
@@ -120,20 +120,18 @@ def test_a_key_that_is_none_is_refused(endpoint: Endpoint, key: str) -> None:
     assert "Idempotency-Key" in problem(endpoint.submit(idempotency_key=key), 422)
 
 
-def test_while_the_same_submission_hangs_a_second_one_is_asked_to_come_again() -> None:
-    endpoint = Endpoint()
+def test_while_the_same_submission_hangs_a_second_one_is_asked_to_come_again(endpoint: Endpoint) -> None:
     begun, go_on = threading.Event(), threading.Event()
+    create = endpoint.scene.store.create
 
-    class Slow(Jobs):
-        def submit(self, document: JobDocument) -> JobInfo:
+    def slow(name: str, body: Any) -> str:
+        if name.startswith("jobs/"):
             begun.set()
             assert go_on.wait(30)
-            return super().submit(document)
+        return create(name, body)
 
-    endpoint.app = make_api(Slow(endpoint.scene.service), endpoint.scene.settings)
-    from batchlab.service.turns import Turns
-
-    endpoint.app._app.state.desk.turns = Turns(wait_seconds=0.01)
+    endpoint.scene.store.create = slow  # type: ignore[method-assign]
+    endpoint.backend.turns = Turns(wait_seconds=0.01)
     answers: list[httpx.Response] = []
     first = threading.Thread(target=lambda: answers.append(endpoint.submit(idempotency_key="k")))
     first.start()

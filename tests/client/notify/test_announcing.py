@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -16,6 +17,7 @@ from batchlab.notify.mail import Mail
 from batchlab.notify.schedule import CLAIM, WAITS
 from batchlab.settings import Settings
 from batchlab.status import State
+from batchlab.store import Stored
 from batchlab.stores.memory import MemoryStore
 from tests.client.notify.ended_jobs import JOB_ID, NOON, Clocked, end_generation, ended
 from tests.client.notify.receivers import receiving, status, waits
@@ -67,7 +69,18 @@ def test_a_target_hears_of_the_ends_it_asked_for(events: list[str] | None, expec
 
 
 def test_sixteen_who_look_at_once_send_once() -> None:
-    store = Clocked()
+    class Together(Clocked):
+        """Everybody has read the notification before anybody claims it."""
+
+        barrier = threading.Barrier(16)
+
+        def read(self, name: str) -> Stored | None:
+            found = super().read(name)
+            if found is not None and "/notify-" in name and "attempts" not in found.body:
+                self.barrier.wait(60)
+            return found
+
+    store = Together()
     with receiving() as receiver, ThreadPoolExecutor(16) as pool:
         records = ended(store, [{"webhook": receiver.url}])
         way_out = outlets(receiver.settings())

@@ -18,9 +18,10 @@ def demo(
 ) -> int:
     """See a small gallery become a ZIP, or contact sheets.
 
-    With your own photos (a directory, files or URLs) or with ours. Ours are served by a web server on this
-    machine that has lost one photo and refuses another one twice, so that you see what becomes of such photos.
-    The ZIP is written to ./batchlab-demo/, over the one before; the sheets to ./batchlab-demo/sheets/.
+    Ours are served by a web server on this machine that has lost one photo and refuses another one twice, so that you
+    see what becomes of such photos. They are submitted to a `batchlab serve` that runs as long as the demo, and the
+    customer's page is made as well. Your own (a directory, files or URLs) are run here, as by `batchlab zip`.
+    The ZIP is written below ./batchlab-demo/, the sheets to ./batchlab-demo/sheets/.
 
     \b
     Examples:

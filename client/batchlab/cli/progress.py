@@ -52,7 +52,7 @@ def line_of(info: JobInfo) -> str:
     ]
     parts += [f"{counts.failed:,} failed"] if counts.failed else []
     parts += [size(counts.done_bytes)] if counts.done_bytes else []
-    if not info.ended and (left := _seconds_left(info)):
+    if not info.ended and (left := _seconds_left(info) or 0.0) >= 1:
         parts.append(f"about {duration(left)} left")
     return f"{said}: {', '.join(parts)}"
 

@@ -44,7 +44,6 @@ def serving_endpoint(store: str, allowed: Allowed) -> Iterator[str]:
         "BATCHLAB_OUTPUT_ROOTS": allowed.output,
     }
     arguments = ["serve", "--store", store, "--allow-local", "--port", str(_port())]
-    # by its name and not as `-m batchlab`: what a user would type
     command = [
         sys.executable,
         "-c",

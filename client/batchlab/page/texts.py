@@ -48,9 +48,6 @@ class Texts:
         signs = {",": str(self._words["format.thousands"]), ".": str(self._words["format.decimal"])}
         return "".join(signs.get(letter, letter) for letter in text)
 
-    def percent(self, value: int) -> str:
-        return self.say("format.percent", number=str(value))
-
     def size(self, size_bytes: int) -> str:
         """In decimal units, as browsers count: "512 B", "1.2 GB"."""
         value = float(size_bytes)

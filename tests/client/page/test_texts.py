@@ -18,7 +18,7 @@ from batchlab.settings import LANGUAGES
 FOLDER = Path(page.__file__).parent
 SOURCES = "".join(path.read_text() for path in FOLDER.glob("*.py"))
 # Keys that are put together from a stage, a kind, a job type or a count.
-MADE_UP = re.compile(r"(noun|title|state|lead|reason|format)\.")
+MADE_UP = re.compile(r"(noun|title|state|lead|reason)\.")
 
 
 def fields(text: str) -> set[str]:

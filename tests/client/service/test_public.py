@@ -61,9 +61,7 @@ def read(said: PublicAnswer) -> bytes:
     return said.body if isinstance(said.body, bytes) else b"".join(said.body)
 
 
-def delivered(
-    records: JobRecords, *urls: str, names: tuple[str, ...] = ("album.zip",), lifetime: str = ""
-) -> None:
+def delivered(records: JobRecords, *urls: str, names: tuple[str, ...] = ("album.zip",)) -> None:
     """The job ends now, having delivered what lies at `urls`."""
     now = records.store.now()
     artifacts = tuple(

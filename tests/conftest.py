@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _ACCOUNT_PREFIXES = ("AWS_", "BATCHLAB_", "R2_", "S3_", "GOOGLE_", "FIREBASE_", "STORAGE_EMULATOR_")
 _KEPT_PREFIX = "BATCHLAB_TEST_"
 # Of the client's tests, those that need what an environment with only the client does not have.
-_MORE = ("seaweedfs", "tests/client/service/")
+_MORE = ("seaweedfs", "tests/client/service/", "tests/client/batch/", "tests/client/test_client_conformance")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -6,27 +6,23 @@ What waits stands in the store (pending/), not only here: whoever comes after a 
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import subprocess
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from batchlab.api import LogPage
 from batchlab.backend import Hope, Runner
-from batchlab.errors import BatchlabError, Interrupted, ServiceError
-from batchlab.local import CALLER, job_url, processor_command
+from batchlab.local import processor_command
 from batchlab.records import JobRecords
-from batchlab.service.log_files import log_file, log_folder, log_page, mark
+from batchlab.service.child import is_paused, may_succeed, start_child
+from batchlab.service.log_files import log_page
 from batchlab.settings import Settings
 
 AT_ONCE = 2  # jobs; each has workers of its own
 LEAVE_SECONDS = 30.0  # a run that is asked to stop has left after 25
-_KILLED = 128  # and the signal: how the processor's parent tells that its child was killed
-_DEATHS = 5  # in a row, of unknown cause or because the store is away; then the job is given up
 _LONGEST_PAUSE_SECONDS = 60.0
 _GOOD_RUN_SECONDS = 60.0  # a run that got so far starts the count anew
 
@@ -184,36 +180,17 @@ class Children(Runner):
             if records.at_work(job.generation):
                 self._forget(job)
                 return False
-            mark(records.store.url, records.id)
-            child = self._child(records)
-        except (BatchlabError, OSError) as error:
+            child = start_child(self._command, records, self._settings)
+        except Exception as error:  # noqa: BLE001  the thread must live on: with it the other children would end
             logger.warning("Job %s is started later: %s", records.id, error)
             self._again(job)
             return False
         with self._changing:
-            wanted = (
-                self._jobs.get(records.id) is job
-            )  # else it was cancelled this moment: the run sees that itself
-            if not wanted:
-                self._jobs[records.id] = job
+            self._jobs[records.id] = job  # also when it was cancelled this moment: the run sees that itself
             job.child, job.started = child, time.monotonic()
         threading.Thread(target=self._wait, args=(job, child), name=f"child-{child.pid}", daemon=True).start()
         logger.info("Job %s runs, as process %d.", records.id, child.pid)
         return True
-
-    def _child(self, records: JobRecords) -> subprocess.Popen[bytes]:
-        store = records.store.url
-        arguments = ["run", "--job", job_url(store, records.id), "--store", store]
-        with log_file(store, records.id) as file:
-            return subprocess.Popen(
-                [self._command, *arguments],
-                env={**child_environment(self._settings), CALLER: str(os.getpid())},
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-                cwd=log_folder(store),
-                start_new_session=True,  # Ctrl-C is for this process, which then asks them to stop
-            )
 
     def _wait(self, job: _Job, child: subprocess.Popen[bytes]) -> None:
         self._events.put((job, child.wait()))
@@ -228,19 +205,19 @@ class Children(Runner):
         logger.info("Job %s: its run is over after %.1f s, exit code %d.", records.id, seconds, code)
         try:
             status = records.status()
-            paused = code == Interrupted.exit_code and _paused(records)
-        except BatchlabError as error:
-            logger.warning("Job %s is looked at later: %s", records.id, error.message)
+            paused = is_paused(records, code)
+        except Exception as error:  # noqa: BLE001  as above
+            logger.warning("Job %s is looked at later: %s", records.id, error)
             self._again(job)
             return
         done = status.ended or status.generation != job.generation
         if done or paused or self._closing or code == 0:  # 0: another run has it
             self._forget(job)
-        elif _may_succeed(code, job.tries):
+        elif may_succeed(code, job.tries):
             self._again(job)
             return
         else:
-            logger.error("Job %s is given up; what it said: %s", records.id, _name_of_log(records))
+            logger.error("Job %s is given up; `batchlab logs %s` shows what it said.", records.id, records.id)
             with self._changing:
                 self._given_up.add((records.id, job.generation))
             self._forget(job)
@@ -256,30 +233,3 @@ class Children(Runner):
         with self._changing:
             if self._jobs.get(job.records.id) is job:
                 del self._jobs[job.records.id]
-
-
-def child_environment(settings: Settings) -> dict[str, str]:
-    """What a run is told: our environment without the endpoint's token, and what the command line put in its place."""
-    told = {name: value for name, value in os.environ.items() if name != "BATCHLAB_TOKEN"}
-    told["BATCHLAB_LOG_FORMAT"] = "json"
-    if settings.allow_local:
-        told["BATCHLAB_ALLOW_LOCAL"] = "1"
-    if settings.public_base_url:
-        told["BATCHLAB_PUBLIC_BASE_URL"] = settings.public_base_url
-    return told
-
-
-def _may_succeed(code: int, tries: int) -> bool:
-    """Whether another start may get further: it was interrupted, or the store was away, or somebody killed it."""
-    passing = code == ServiceError.exit_code or code < 0 or code >= _KILLED
-    return code == Interrupted.exit_code or (passing and tries < _DEATHS)
-
-
-def _paused(records: JobRecords) -> bool:
-    """Whether the run ended because a quota is used up: then the follower starts the job at the time that it set."""
-    resume_at = records.status().resume_at
-    return resume_at is not None and resume_at > records.store.now()
-
-
-def _name_of_log(records: JobRecords) -> Path:
-    return log_folder(records.store.url) / f"{records.id}.jsonl"

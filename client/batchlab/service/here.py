@@ -24,7 +24,7 @@ from batchlab.backend import Hope, Runner
 from batchlab.errors import UsageError
 from batchlab.local import processor_command
 from batchlab.records import JobRecords
-from batchlab.service.children import child_environment
+from batchlab.service.child import child_environment
 from batchlab.service.log_files import log_folder, log_page
 from batchlab.settings import Settings
 from batchlab.store import Store

@@ -29,7 +29,7 @@ class Worker:
     def ask(self, method: str, path: str, *, body: Any = None, **headers: str) -> httpx.Response:
         """The Worker's answer to the shop's own site."""
         shown = {"authorization": f"Bearer {self.token}", **headers}
-        with httpx.Client(timeout=60, trust_env=False) as client:
+        with httpx.Client(timeout=300, trust_env=False) as client:
             return client.request(method, self.url + path, json=body, headers=shown)
 
     def names(self) -> list[str]:

@@ -16,7 +16,8 @@ from tests.client.test_http_backend import ID, INFO, PROBLEM
 
 PAGE = (Path(__file__).parents[2] / "docs" / "client.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-ENDED = INFO | {"state": "succeeded", "counts": {"total": 2, "done": 2}}
+ALBUM = {"name": "album.zip", "url": "s3://bucket/exports/album.zip", "size_bytes": 9}
+ENDED = INFO | {"state": "succeeded", "counts": {"total": 2, "done": 2}, "artifacts": [ALBUM]}
 
 
 def service(asked: Asked) -> Says:
@@ -64,3 +65,21 @@ def test_there_are_snippets_and_every_error_stands_in_the_table() -> None:
     for each in exported:
         if isinstance(each, type) and issubclass(each, BatchlabError) and each is not BatchlabError:
             assert f"`{each.__name__}`" in PAGE
+
+
+def test_the_example_submits_an_event_once_and_follows_it(endpoint: Endpoint, tmp_path: Path) -> None:
+    (tmp_path / "photos.csv").write_text("url,name\nhttps://example.com/1.jpg,Erste.jpg\n", encoding="utf-8")
+    example = Path(__file__).parents[2] / "examples" / "client" / "album.py"
+    for _ in range(2):
+        ran = subprocess.run(
+            [sys.executable, example, "event-7", "photos.csv", "s3://bucket/exports"],
+            env={**os.environ, "BATCHLAB_URL": endpoint.url},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert (ran.returncode, ran.stdout) == (0, "https://photos.example.com/s/x\n"), ran.stderr
+    keys = [asked.headers["idempotency-key"] for asked in endpoint.asked if asked.method == "POST"]
+    assert keys == ["event-7"] * 2

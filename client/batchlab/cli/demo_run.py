@@ -38,9 +38,10 @@ def run_arranged(settings: Settings, *, quiet: bool) -> int:
     store = free_store(on_this_machine(settings).store, f"{output}/store")
     with processor_serving(["demo"]) as served:
         allowed = Allowed(served["url"].partition("://")[2], output)
+        if not quiet:
+            say(f"Photos     {pretty(url_of(served['folder']))} at {served['url']}")
         with serving_endpoint(store, allowed) as address, Client(address) as client:
             if not quiet:
-                say(f"Photos     {pretty(url_of(served['folder']))} at {served['url']}")
                 say(f"Endpoint   {address}, by batchlab serve --store {pretty(store)}")
             job = client.jobs.submit(_album(served, output))
             if not quiet:

@@ -15,13 +15,14 @@ from typing import TypeVar
 
 import httpx
 
-from batchlab import http_protocol as protocol
+from batchlab import http_asks
 from batchlab.api import Estimate, ItemInfo, JobInfo, JobSummary, JobTypeInfo, Link, LogLine
 from batchlab.documents_taken import Document, Target, take
 from batchlab.errors import ServiceError, UsageError
 from batchlab.following import Following, Timeout
+from batchlab.http_asks import Ask, Look
 from batchlab.http_connection import Endpoint
-from batchlab.http_protocol import Ask, Look, Patience, Send, exchange
+from batchlab.http_protocol import Patience, Send, exchange
 from batchlab.job import LOG_SECONDS, OnProgress
 from batchlab.job_queries import Since, behind, query_of
 from batchlab.report import Report
@@ -97,13 +98,13 @@ class AsyncJobs:
             tags=tags,
             known_elsewhere=True,
         )
-        return AsyncJob(self._asker, await self._asker.ask(protocol.submission(taken)))
+        return AsyncJob(self._asker, await self._asker.ask(http_asks.submission(taken)))
 
     async def estimate(self, document: Document) -> Estimate:
-        return await self._asker.ask(protocol.estimation(take(document, known_elsewhere=True)))
+        return await self._asker.ask(http_asks.estimation(take(document, known_elsewhere=True)))
 
     async def get(self, job_id: str) -> AsyncJob:
-        return AsyncJob(self._asker, await self._asker.ask(protocol.look(job_id)))
+        return AsyncJob(self._asker, await self._asker.ask(http_asks.look(job_id)))
 
     async def list(
         self,
@@ -117,7 +118,7 @@ class AsyncJobs:
         query = query_of(status=status, job_type=type, tag=tag, since=since, limit=limit)
         left = limit
         while True:
-            page = await self._asker.ask(protocol.listing(query))
+            page = await self._asker.ask(http_asks.listing(query))
             for job in page.jobs[:left]:
                 yield job
             left = None if left is None else left - len(page.jobs[:left])
@@ -126,7 +127,7 @@ class AsyncJobs:
             query = behind(query, page.next, left)
 
     async def types(self) -> tuple[JobTypeInfo, ...]:
-        return await self._asker.ask(protocol.job_types())
+        return await self._asker.ask(http_asks.job_types())
 
 
 class AsyncJob:
@@ -160,7 +161,7 @@ class AsyncJob:
         return exit_code(self.state)
 
     async def refresh(self) -> JobInfo:
-        self._look = await self._asker.ask(protocol.look(self.id, self._look))
+        self._look = await self._asker.ask(http_asks.look(self.id, self._look))
         return self.info
 
     async def watch(self, timeout: Timeout = None) -> AsyncIterator[JobInfo]:
@@ -186,7 +187,7 @@ class AsyncJob:
     async def logs(self, follow: bool = False) -> AsyncIterator[LogLine]:
         cursor: str | None = None
         while True:
-            page = await self._asker.ask(protocol.logs(self.id, cursor))
+            page = await self._asker.ask(http_asks.logs(self.id, cursor))
             for line in page.lines:
                 yield line
             cursor = page.next
@@ -198,7 +199,7 @@ class AsyncJob:
     async def items(self, status: str | None = None) -> AsyncIterator[ItemInfo]:
         cursor: str | None = None
         while True:
-            page = await self._asker.ask(protocol.items(self.id, status, 1000, cursor))
+            page = await self._asker.ask(http_asks.items(self.id, status, 1000, cursor))
             for item in page.items:
                 yield item
             cursor = page.next
@@ -206,18 +207,18 @@ class AsyncJob:
                 return
 
     async def retry(self) -> JobInfo:
-        self._look = Look(await self._asker.ask(protocol.retrial(self.id)))
+        self._look = Look(await self._asker.ask(http_asks.retrial(self.id)))
         return self.info
 
     async def cancel(self) -> JobInfo:
-        self._look = Look(await self._asker.ask(protocol.cancellation(self.id)))
+        self._look = Look(await self._asker.ask(http_asks.cancellation(self.id)))
         return self.info
 
     async def link(self) -> Link:
-        return await self._asker.ask(protocol.link(self.id))
+        return await self._asker.ask(http_asks.link(self.id))
 
     async def replay(self) -> int:
-        return await self._asker.ask(protocol.replay(self.id))
+        return await self._asker.ask(http_asks.replay(self.id))
 
 
 class _Asker:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from batchlab.api import JobInfo
 from batchlab.errors import ServiceError, WaitTimeout
-from batchlab.http_protocol import Look
+from batchlab.http_asks import Look
 from batchlab.words import counted, duration
 
 Timeout = float | timedelta | None  # seconds; None: however long it takes

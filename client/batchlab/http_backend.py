@@ -8,12 +8,13 @@ from typing import TypeVar
 
 import httpx
 
-from batchlab import http_protocol as protocol
+from batchlab import http_asks
 from batchlab.api import Estimate, ItemPage, JobInfo, JobPage, JobTypeInfo, Link, LogPage
 from batchlab.backend import JobQuery
 from batchlab.document import JobDocument
+from batchlab.http_asks import Ask, Look
 from batchlab.http_connection import Endpoint
-from batchlab.http_protocol import Ask, Look, Patience, Send, exchange
+from batchlab.http_protocol import Patience, Send, exchange
 
 T = TypeVar("T")
 
@@ -37,43 +38,43 @@ class HttpBackend:
         self._client = httpx.Client(transport=transport, **self._endpoint.client_options())
 
     def submit(self, document: JobDocument) -> JobInfo:
-        return self._ask(protocol.submission(document)).info
+        return self._ask(http_asks.submission(document)).info
 
     def estimate(self, document: JobDocument) -> Estimate:
-        return self._ask(protocol.estimation(document))
+        return self._ask(http_asks.estimation(document))
 
     def get(self, job_id: str) -> JobInfo:
         return self.look(job_id).info
 
     def look(self, job_id: str, earlier: Look | None = None) -> Look:
         """As `get`, with when to look again; a job that is as in `earlier` is not sent again."""
-        return self._ask(protocol.look(job_id, earlier))
+        return self._ask(http_asks.look(job_id, earlier))
 
     def list(self, query: JobQuery) -> JobPage:
-        return self._ask(protocol.listing(query))
+        return self._ask(http_asks.listing(query))
 
     def items(
         self, job_id: str, *, outcome: str | None = None, limit: int = 1000, cursor: str | None = None
     ) -> ItemPage:
-        return self._ask(protocol.items(job_id, outcome, limit, cursor))
+        return self._ask(http_asks.items(job_id, outcome, limit, cursor))
 
     def logs(self, job_id: str, *, cursor: str | None = None) -> LogPage:
-        return self._ask(protocol.logs(job_id, cursor))
+        return self._ask(http_asks.logs(job_id, cursor))
 
     def cancel(self, job_id: str) -> JobInfo:
-        return self._ask(protocol.cancellation(job_id))
+        return self._ask(http_asks.cancellation(job_id))
 
     def retry(self, job_id: str) -> JobInfo:
-        return self._ask(protocol.retrial(job_id))
+        return self._ask(http_asks.retrial(job_id))
 
     def link(self, job_id: str) -> Link:
-        return self._ask(protocol.link(job_id))
+        return self._ask(http_asks.link(job_id))
 
     def replay(self, job_id: str) -> int:
-        return self._ask(protocol.replay(job_id))
+        return self._ask(http_asks.replay(job_id))
 
     def job_types(self) -> tuple[JobTypeInfo, ...]:
-        return self._ask(protocol.job_types())
+        return self._ask(http_asks.job_types())
 
     def close(self) -> None:
         """Closes its connections; nothing can be asked any more."""

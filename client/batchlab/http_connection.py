@@ -13,7 +13,7 @@ from batchlab.redact import shown
 if TYPE_CHECKING:
     import httpx
 
-    from batchlab.http_protocol import Ask
+    from batchlab.http_asks import Ask
 
 TIMEOUT_SECONDS = 60.0  # of one try: a function that starts cold and checks 100,000 items takes 20
 _CONNECT_SECONDS = 10.0

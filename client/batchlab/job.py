@@ -9,8 +9,8 @@ from batchlab.api import ItemInfo, JobInfo, Link, LogLine
 from batchlab.backend import Backend
 from batchlab.errors import ServiceError
 from batchlab.following import Following, Timeout
+from batchlab.http_asks import Look
 from batchlab.http_backend import HttpBackend
-from batchlab.http_protocol import Look
 from batchlab.report import Report
 from batchlab.status import State, exit_code
 

@@ -11,8 +11,9 @@ from batchlab import Client, ContactSheets, SelfTest, ZipExport, load_document
 from batchlab.api import JobInfo
 from batchlab.errors import DocumentError, ServiceError, UsageError, WaitTimeout
 from batchlab.following import Following
+from batchlab.http_asks import Look
 from batchlab.http_backend import HttpBackend
-from batchlab.http_protocol import Look, Patience
+from batchlab.http_protocol import Patience
 from batchlab.job import Job
 from batchlab.jobs.contact_sheets import ContactSheetsParams
 from batchlab.jobs.self_test import SelfTestParams

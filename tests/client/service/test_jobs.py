@@ -243,9 +243,8 @@ def test_the_first_page_of_ten_thousand_jobs_is_quick(
     for limit in (50, 500):
         begun, used = time.monotonic(), time.process_time()
         page = jobs.list(JobQuery(limit=limit))
-        seconds = time.monotonic() - begun
-        print(
-            f"{MANY:,} jobs, the first {limit}: {seconds:.2f} s, {time.process_time() - used:.2f} CPU-s with moto's"
-        )
+        seconds, cpu_seconds = time.monotonic() - begun, time.process_time() - used
+        print(f"{MANY:,} jobs, the first {limit}: {seconds:.2f} s, of CPU with moto's {cpu_seconds:.2f} s")
         assert len(page.jobs) == limit and page.next
-        assert limit > 50 or seconds < LISTED_SECONDS
+        # CPU, because the machine may be busy with something else; moto is in this process, and there is no network
+        assert limit > 50 or cpu_seconds < LISTED_SECONDS

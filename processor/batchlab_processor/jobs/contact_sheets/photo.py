@@ -116,6 +116,10 @@ def _check_pixels(width: int, height: int, most: int) -> None:
 
 
 def reason(error: Exception) -> str:
-    """The last line of libvips' own words, such as "VipsJpeg: premature end of JPEG image"."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1].rstrip(".") if lines else type(error).__name__
+    """The last line of libvips' own words, such as "VipsJpeg: premature end of JPEG image".
+
+    There are none when another thread's error came first: libvips keeps them for all threads together. Then only
+    pyvips' first line is left, which names what it called ("unable to copy to memory").
+    """
+    _, *lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+    return lines[-1].rstrip(".") if lines else "it cannot be decoded to its end"

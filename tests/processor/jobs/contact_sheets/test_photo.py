@@ -12,7 +12,7 @@ import pytest
 from batchlab.jobs.sheet_style import SheetStyle
 from batchlab.kinds import ItemError, Kind
 from batchlab_processor.jobs.contact_sheets.grid import Size
-from batchlab_processor.jobs.contact_sheets.photo import format_of, photo_image
+from batchlab_processor.jobs.contact_sheets.photo import format_of, photo_image, reason
 from batchlab_processor.jobs.contact_sheets.vips import pyvips
 from tests.processor.jobs.contact_sheets.golden import COLOURS, GALLERY, dressed, heic, image, jpeg, turned
 
@@ -142,6 +142,11 @@ def _half(body: bytes) -> bytes:
 @pytest.mark.parametrize("name", BROKEN)
 def test_what_cannot_be_shown_is_corrupt(name: str) -> None:
     assert _refusal(BROKEN[name]()).kind is Kind.CORRUPT
+
+
+def test_a_broken_photo_is_told_in_words_for_people_also_when_libvips_has_lost_its_own() -> None:
+    assert reason(Exception("unable to copy to memory")) == "it cannot be decoded to its end"
+    assert "premature end" in _refusal(BROKEN["a JPEG cut in half"]()).message
 
 
 def test_a_photo_of_1_6_gigapixels_is_refused() -> None:

@@ -12,6 +12,7 @@ from batchlab.cli.jobs_here import PASSWORD_REF, Job
 from batchlab.cli.places import url_of
 from batchlab.document import load_document
 from batchlab.errors import UsageError
+from batchlab.jobs.base import JobParams
 from batchlab.reading import read_text
 
 _BESIDE = re.compile(r"\.\.?/")
@@ -35,9 +36,10 @@ def read_job(argument: str, password_file: str) -> Job:
         if password_file and isinstance(values.get("params"), dict):
             values["params"].setdefault("password_ref", PASSWORD_REF)
     document = load_document(values, name=name)
+    params = document.typed_params
     return Job(
         document=document,
-        sources=list(_urls(document.params)),
+        sources=[*_urls(document.params), *(params.roots() if isinstance(params, JobParams) else ())],
         outputs=[] if document.output is None else [document.output],
         described=document.title,
         password_file=password_file,

@@ -43,6 +43,10 @@ class JobParams(ParamsModel):
     delivers: ClassVar[bool] = False  # whether the job writes files, so that its document must name an output
     previews: ClassVar[bool] = False  # whether a dry run asks the processor what it would do
 
+    def roots(self) -> tuple[str, ...]:
+        """URLs that the job reads below although nobody wrote them down: the defaults of fields."""
+        return ()
+
     def divisible(self) -> bool:
         """Whether several machines may share the items (shards > 1)."""
         return True

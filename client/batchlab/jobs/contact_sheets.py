@@ -118,6 +118,14 @@ class ContactSheetsParams(SheetStyle, JobParams):
             raise ValueError("query: a query asks a database; name it, too.")
         return self
 
+    @property
+    def photos_root(self) -> str:
+        """What keys of photos and logos are below; "" when nothing says so."""
+        return self.photos or (self.manifest or "").rpartition("/")[0]
+
+    def roots(self) -> tuple[str, ...]:
+        return (f"{self.photos_root.rstrip('/')}/",) if self.photos_root else ()
+
     def style(self) -> SheetStyle:
         """The look alone, equal for two jobs whose sheets look the same."""
         return SheetStyle.model_validate({name: getattr(self, name) for name in SheetStyle.model_fields})

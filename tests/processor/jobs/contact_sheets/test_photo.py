@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import struct
+import subprocess
 import sys
 import zlib
 from collections.abc import Callable, Mapping
@@ -71,6 +72,30 @@ def test_colours_are_those_of_the_srgb_original(dress: str, most: float) -> None
     assert (
         _difference(photo_image(dressed(dress), STYLE, BOX), photo_image(jpeg(image(2)), STYLE, BOX)) < most
     )
+
+
+def test_cmyk_photos_may_be_read_side_by_side(tmp_path: Path) -> None:
+    """In a process of its own: one that dies of SIGSEGV would take the tests along."""
+    photo = tmp_path / "cmyk.jpg"
+    photo.write_bytes(
+        image(2)
+        .thumbnail_image(120)
+        .icc_transform("cmyk")
+        .copy(interpretation="cmyk")
+        .jpegsave_buffer(keep="none")
+    )
+    code = (
+        "import sys\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from pathlib import Path\n"
+        "from batchlab.jobs.sheet_style import SheetStyle\n"
+        "from batchlab_processor.jobs.contact_sheets.grid import Size\n"
+        "from batchlab_processor.jobs.contact_sheets.photo import photo_image\n"
+        "read = lambda _: photo_image(Path(sys.argv[1]), SheetStyle(), Size(40, 30))\n"
+        "with ThreadPoolExecutor(5) as pool:\n"
+        "    assert len(list(pool.map(read, range(60)))) == 60\n"
+    )
+    subprocess.run([sys.executable, "-c", code, photo], check=True)
 
 
 def test_a_profile_that_does_not_fit_its_photo_is_ignored() -> None:

@@ -165,7 +165,9 @@ class S3Scheme:
         with _in_our_words(url):
             pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=key)
             try:
-                found = [upload for page in pages for upload in page.get("Uploads", ()) if upload["Key"] == key]
+                found = [
+                    upload for page in pages for upload in page.get("Uploads", ()) if upload["Key"] == key
+                ]
             except ClientError as error:
                 if code_of(error) in CANNOT:
                     return 0

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from tests import servers
 
@@ -27,6 +28,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="leave out the client's tests that run where only the client is installed",
     )
+
+
+def pytest_configure() -> None:
+    """Of what is tried with generated values, so many; scripts/test --all tries 100 (BATCHLAB_TEST_EXAMPLES)."""
+    examples = int(os.environ.get("BATCHLAB_TEST_EXAMPLES", "30"))
+    settings.register_profile("counted", max_examples=examples)
+    settings.load_profile("counted")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

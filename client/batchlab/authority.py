@@ -116,6 +116,10 @@ class Authority:
         self._check_memory(place)
         if self._store is not None and _reads(place, self._store):
             raise blocked(url, "job documents live there or below; choose a place outside BATCHLAB_STORE")
+        if not self._sources.admit(place) and place.scheme == "file":  # the setting takes no file://
+            raise blocked(
+                url, "it lies in no place that the command or its document names. Name its folder there"
+            )
         if not self._sources.admit(place):
             raise blocked(url, f"it lies in no listed place. Add {_folder(place)} to BATCHLAB_SOURCE_ROOTS")
         return place.url

@@ -34,7 +34,8 @@ def _lines(report: Report) -> Iterator[str]:
         figures.append(f"{report.runs} runs, {report.interrupted} interrupted")
     yield "  " + ", ".join(figures)
     for artifact in report.artifacts[:LINES_SHOWN]:
-        members = f", {artifact.members:,} files" if artifact.members is not None else ""
+        files = "file" if artifact.members == 1 else "files"
+        members = f", {artifact.members:,} {files}" if artifact.members is not None else ""
         yield f"  {artifact.name} ({size(artifact.size_bytes)}{members}): {artifact.url}"
     if len(report.artifacts) > LINES_SHOWN:
         yield f"  and {len(report.artifacts) - LINES_SHOWN:,} more"

@@ -88,6 +88,8 @@ def set_up(
     root.setLevel(level.upper())
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    # libvips warns of a profile or a tile and cannot say whose; what a photo lacks is told with its name.
+    logging.getLogger("pyvips").setLevel(logging.ERROR)
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread

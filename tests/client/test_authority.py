@@ -288,3 +288,11 @@ def test_whatever_is_admitted_lies_in_a_root_however_it_is_decoded(segments: lis
         inside = [part for part in text.removeprefix("s3://gallery/").replace("\\", "/").split("/") if part]
         assert inside[0] == "photos" and ".." not in inside and inside[1:2] != ["batchlab"]
         text = unquote(text)
+
+
+def test_a_file_that_nobody_named_is_refused_with_a_cure_that_works() -> None:
+    """BATCHLAB_SOURCE_ROOTS takes no file://."""
+    authority = Authority.granted(sources=["file:///home/ana/list.json"])
+    with pytest.raises(ItemError, match="Name its folder there") as refused:
+        authority.check_source("file:///home/ana/secrets/1.jpg")
+    assert "BATCHLAB_" not in refused.value.message

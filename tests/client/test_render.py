@@ -32,6 +32,12 @@ def test_one_missing_photo_is_one() -> None:
     assert "1 photo is missing:" in render(report([done(1), missing(2)]))
 
 
+def test_an_archive_of_one_file_has_one() -> None:
+    assert "album.zip (100 B, 1 file)" in render(
+        report([done(1)], artifacts=[ALBUM.model_copy(update={"members": 1})])
+    )
+
+
 def test_it_stays_short_whatever_happened() -> None:
     kinds = [Failed(key=f"{n}-{kind}", kind=kind, message="x" * 50) for n in range(50) for kind in Kind]
     text = render(report([done(0), *kinds], artifacts=[ALBUM] * 40))

@@ -29,7 +29,7 @@ from batchlab_processor.job import Context, JobFailed, StartOver
 from batchlab_processor.schedule import AUTH_IN_A_ROW
 from tests.processor.shouting import Killed, Loud, Shout, Word, World, fails, lose_lease
 
-EXAMPLES = max(80, int(os.environ.get("BATCHLAB_TEST_FAULTS", "0")))
+EXAMPLES = max(40, int(os.environ.get("BATCHLAB_TEST_FAULTS", "0")))
 IN_BATCH: dict[str, Any] = {"paused_exit_code": 0}
 
 

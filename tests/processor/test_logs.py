@@ -143,6 +143,8 @@ def test_libraries_are_held_at_warning_and_scrubbed_above_it(output: io.StringIO
         logging.getLogger(name).debug("GET %s", PRESIGNED)
         logging.getLogger(name).info("GET %s", PRESIGNED)
     assert output.getvalue() == ""
+    logging.getLogger("pyvips").warning("VIPS: corrupt profile")  # of a photo that it does not name
+    assert output.getvalue() == ""
     logging.getLogger("urllib3.connectionpool").warning("Retrying: /a.jpg?token=%s", CANARY)
     assert "Retrying" in output.getvalue() and CANARY not in output.getvalue()
 

@@ -13,6 +13,8 @@ from batchlab.cli.places import url_of
 from batchlab.document import load_document
 from batchlab.documents_taken import types_with
 from batchlab.errors import UsageError
+from batchlab.jobs import params_model
+from batchlab.jobs.base import JobParams
 from batchlab.reading import read_text
 
 _BESIDE = re.compile(r"\.\.?/")
@@ -40,9 +42,11 @@ def read_job(argument: str, password_file: str, *, known_elsewhere: bool = False
             values["params"].setdefault("password_ref", PASSWORD_REF)
     types = types_with(values.get("type")) if known_elsewhere and isinstance(values, dict) else None
     document = load_document(values, name=name, types=types)
+    model = params_model(document.type)
+    roots = document.typed_params.roots() if model and issubclass(model, JobParams) else ()
     return Job(
         document=document,
-        sources=list(_urls(document.params)),
+        sources=[*_urls(document.params), *roots],
         outputs=[] if document.output is None else [document.output],
         described=document.title,
         password_file=password_file,

@@ -64,6 +64,8 @@ def pretty(url: str) -> str:
 
 def parse_target(text: str, *, overwrite: bool) -> Target:
     """The target that --to names. Raises UsageError when it is none, or when a file is there and must not be."""
+    if not text.strip():
+        raise UsageError(f"--to: expected the ZIP's own name, as in {_NAME_EXAMPLE}")
     url = url_of(text)
     problem = url_problem(url, PREFIX_SCHEMES)
     if problem:

@@ -61,6 +61,8 @@ def find_sources(arguments: Sequence[str], *, target: Path | None = None) -> Sou
     sources = Sources(target=target)
     several = len(arguments) > 1
     for argument in arguments:
+        if not argument.strip():  # an unset variable of a script, not "here"
+            raise UsageError("One of the names of photos is empty. For this directory, write a dot.")
         if argument == "-":
             _add_list(sources, parse_list(sys.stdin, ".txt", "standard input", Path()))
         elif is_url(argument):

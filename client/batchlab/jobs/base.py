@@ -48,6 +48,10 @@ class JobParams(ParamsModel):
         """The URLs that the params themselves name to be read from; not those in the lists that these hold."""
         yield from ()
 
+    def roots(self) -> tuple[str, ...]:
+        """URLs that the job reads below although nobody wrote them down: the defaults of fields."""
+        return ()
+
     def divisible(self) -> bool:
         """Whether several machines may share the items (shards > 1)."""
         return True

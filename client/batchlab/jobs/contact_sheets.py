@@ -122,6 +122,14 @@ class ContactSheetsParams(SheetStyle, JobParams):
     def sources(self) -> Iterator[str]:
         yield from (url for url in (self.manifest, self.photos, *self.logos) if url is not None)
 
+    @property
+    def photos_root(self) -> str:
+        """What keys of photos and logos are below; "" when nothing says so."""
+        return self.photos or (self.manifest or "").rpartition("/")[0]
+
+    def roots(self) -> tuple[str, ...]:
+        return (f"{self.photos_root.rstrip('/')}/",) if self.photos_root else ()
+
     def style(self) -> SheetStyle:
         """The look alone, equal for two jobs whose sheets look the same."""
         return SheetStyle.model_validate({name: getattr(self, name) for name in SheetStyle.model_fields})

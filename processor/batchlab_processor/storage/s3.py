@@ -19,6 +19,7 @@ from batchlab_processor.storage.base import Listed, Probed, Reader, WriteOptions
 from batchlab_processor.storage.multipart import MultipartWriter
 from batchlab_processor.storage.names import split_object_url, split_url, url_of
 from batchlab_processor.storage.patience import Patience
+from batchlab_processor.storage.s3_codes import CANNOT
 from batchlab_processor.storage.s3_errors import FAULTS, code_of, kind_of, status_of
 from batchlab_processor.storage.streams import HEAD_BYTES, MemoryReader, StreamReader
 
@@ -158,12 +159,19 @@ class S3Scheme:
             )
 
     def abort_uploads(self, url: str) -> int:
-        """Aborts the unfinished uploads on exactly this key, and says how many."""
+        """Aborts the unfinished uploads on exactly this key, and says how many; 0 where the server lists none."""
         bucket, key = split_object_url(url)
         aborted = 0
         with _in_our_words(url):
             pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=key)
-            found = [upload for page in pages for upload in page.get("Uploads", ()) if upload["Key"] == key]
+            try:
+                found = [
+                    upload for page in pages for upload in page.get("Uploads", ()) if upload["Key"] == key
+                ]
+            except ClientError as error:
+                if code_of(error) in CANNOT:
+                    return 0
+                raise
             for upload in found:
                 try:
                     self._client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload["UploadId"])

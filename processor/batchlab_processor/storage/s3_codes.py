@@ -36,6 +36,9 @@ KINDS: dict[str, Kind] = {
     "NotImplemented": Kind.VALIDATION,
 }
 
+# Of a verb that this server does not know, such as ListParts and ListMultipartUploads of s3rver
+CANNOT = ("NotImplemented", "MethodNotAllowed")
+
 CURES: dict[str, str] = {
     "InvalidObjectState": "The object is archived: restore it first.",
     "RequestTimeTooSkewed": "This machine's clock is wrong: set it.",

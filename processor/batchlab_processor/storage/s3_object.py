@@ -12,7 +12,8 @@ from batchlab.kinds import ItemError, Kind
 from batchlab.redact import shown
 from batchlab_processor.storage.names import split_object_url
 from batchlab_processor.storage.patience import PASSING, Patience
-from batchlab_processor.storage.s3_answers import etag, refusal, text, tree
+from batchlab_processor.storage.s3_answers import Refused, etag, refusal, text, tree
+from batchlab_processor.storage.s3_codes import CANNOT
 
 T = TypeVar("T")
 
@@ -83,11 +84,16 @@ class S3Object:
         return self.patiently(create)
 
     def parts(self, upload: str) -> dict[int, tuple[str, str]]:
-        """Number -> (ETag, CRC-32 in Base64 or "") of all parts that are there."""
+        """Number -> (ETag, CRC-32 in Base64 or "") of all parts that are there; none where the server lists none."""
         found: dict[int, tuple[str, str]] = {}
         marker = "0"
         while marker:
-            page = self._page("ListParts", {"uploadId": upload, "part-number-marker": marker})
+            try:
+                page = self._page("ListParts", {"uploadId": upload, "part-number-marker": marker})
+            except Refused as error:
+                if error.code in CANNOT:
+                    return {}
+                raise
             for part in page.iter("Part"):
                 found[int(text(part, "PartNumber"))] = (etag(text(part, "ETag")), text(part, "ChecksumCRC32"))
             further = text(page, "NextPartNumberMarker") if text(page, "IsTruncated") == "true" else ""
@@ -95,12 +101,17 @@ class S3Object:
         return found
 
     def uploads(self) -> list[str]:
-        """The ids of all unfinished uploads on exactly this key."""
+        """The ids of all unfinished uploads on exactly this key; none where the server cannot list them."""
         found: list[str] = []
         markers: dict[str, str] = {}
         while True:
             query = {"uploads": "", "prefix": self._key, **markers}
-            page = self._page("ListMultipartUploads", query, of_bucket=True)
+            try:
+                page = self._page("ListMultipartUploads", query, of_bucket=True)
+            except Refused as error:
+                if error.code in CANNOT:
+                    return []
+                raise
             found += [
                 text(upload, "UploadId")
                 for upload in page.iter("Upload")

@@ -108,7 +108,8 @@ def aws_clients(moto_s3: servers.S3Server) -> Iterator[dict[str, Any]]:
 def aws_environment(
     aws_clients: dict[str, Any], moto_s3: servers.S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """This process asks moto."""
+    """This process asks moto, with clients of its own: one keeps the keys that it was made with."""
+    monkeypatch.setattr(aws, "_clients", {})
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto_s3.endpoint_url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")

@@ -52,6 +52,7 @@ def test_a_plain_path_is_a_target(here: Path) -> None:
     [
         ("album", "expected the ZIP's own name at the end, as in album/album.zip"),
         ("out/album.rar", "as in out/album.zip"),
+        ("", "the ZIP's own name, as in album.zip"),
         ("s3://bucket/folder/", "as in s3://bucket/folder/album.zip"),
         ("https://example.com/album.zip", "https:// is not one of"),
         ("s3:///album.zip", "bucket"),

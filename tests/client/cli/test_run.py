@@ -60,6 +60,19 @@ def test_what_the_document_names_is_granted(
     assert grant.exact_target
 
 
+def test_what_a_document_means_without_naming_it_is_granted_too(
+    batchlab: Command, processor: Path, here: Path, tmp_path: Path
+) -> None:
+    """The keys of photos are below the manifest's folder unless `photos` says otherwise."""
+    (here / "sheets.yaml").write_text(
+        "{type: contact-sheets, output: ./out, params: {domain: x, manifest: ./lists/people.csv}}"
+    )
+    batchlab("run", "sheets.yaml")
+    grant = only_job(tmp_path).grant()
+    assert grant is not None
+    assert grant.source_roots == (f"{here.as_uri()}/lists/people.csv", f"{here.as_uri()}/lists/")
+
+
 def test_a_document_may_come_from_stdin(
     batchlab: Command, processor: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

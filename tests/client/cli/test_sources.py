@@ -98,6 +98,7 @@ def test_a_dash_reads_lines_from_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
     ("argument", "says"),
     [
         ("nowhere", "there is no such file or directory"),
+        ("", "is empty. For this directory, write a dot"),  # zip "$UNSET"
         ("*.jpg", "no file matches"),
         ("empty", "there are no files in it"),
         ("file:///nowhere/x.jpg", "there is no such file"),

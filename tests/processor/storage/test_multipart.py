@@ -340,6 +340,11 @@ def test_the_first_error_is_told_even_when_giving_up_fails(
     assert upload.unfinished() == []
 
 
+def test_a_server_that_cannot_list_uploads_has_no_strays(upload: Upload) -> None:
+    upload.proxy.break_when("ListMultipartUploads", always(Status(501, "NotImplemented")))
+    assert upload.scheme.abort_uploads(upload.url) == 0
+
+
 def test_strays_on_exactly_this_key_are_aborted(upload: Upload) -> None:
     for key in ("album.zip", "album.zip", "album.zip.old", "album", "other/album.zip"):
         upload.outside.create_multipart_upload(Bucket=upload.bucket, Key=key)

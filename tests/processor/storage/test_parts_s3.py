@@ -190,6 +190,21 @@ def test_another_writer_who_was_quicker_is_not_taken_for_us(
     parts.abort()
 
 
+def test_a_server_that_lists_neither_uploads_nor_parts_is_written_to_all_the_same(
+    behind: PartsPlace, proxy: FaultsProxy
+) -> None:
+    """s3rver knows neither; what an earlier run sent is sent again."""
+    proxy.break_when("ListMultipartUploads", always(Status(501, "NotImplemented")))
+    proxy.break_when("ListParts", always(Status(405, "MethodNotAllowed")))
+    assert behind.storage.abort_uploads(behind.url("album.zip")) == 0
+    [piece] = behind.pieces(1)
+    parts = behind.begin()
+    etag = parts.send(1, piece)
+    assert parts.sent() == {}
+    parts.complete([etag], len(piece))
+    assert behind.read() == piece
+
+
 def test_expired_keys_are_told_from_other_refusals(behind: PartsPlace, proxy: FaultsProxy) -> None:
     [piece] = behind.pieces(1)
     parts = behind.begin()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Iterator
 from datetime import timedelta
@@ -134,14 +135,24 @@ def test_an_answer_that_is_garbled_is_an_error_of_the_service(
     assert caught.value.kind is Kind.API_ERROR
 
 
-def test_a_listing_goes_on_after_1000_names(moto_s3: S3Server, place_s3_moto: Place) -> None:
+def test_a_listing_goes_on_from_page_to_page(moto_s3: S3Server, place_s3_moto: Place) -> None:
     client = moto_s3.client()
     bucket = place_s3_moto.prefix.split("/")[2]
-    for number in range(1001):
-        client.put_object(Bucket=bucket, Key=f"album/{number:05d}.jpg", Body=b"")
+    names = [f"{number:05d}.jpg" for number in range(int(os.environ.get("BATCHLAB_TEST_LISTED", "5")))]
+    for name in names:
+        client.put_object(Bucket=bucket, Key=f"album/{name}", Body=b"")
     client.close()
+    asked: list[int] = []
+
+    def ask(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+        asked.append(min(1000, len(names) // 2))
+        return {**params, "MaxKeys": asked[-1]}
+
+    events = place_s3_moto.scheme._client.meta.events  # type: ignore[attr-defined]
+    events.register("provide-client-params.s3.ListObjectsV2", ask)
     urls = [listed.url for listed in place_s3_moto.scheme.list(place_s3_moto.prefix)]
-    assert urls == [place_s3_moto.url(f"{number:05d}.jpg") for number in range(1001)]
+    assert urls == [place_s3_moto.url(name) for name in names]
+    assert len(asked) > 1
 
 
 def test_the_crc_of_the_whole_is_known_when_the_server_knows_it(

@@ -27,7 +27,7 @@ def cell(photo: pyvips.Image | None, caption: str, style: SheetStyle, grid: Page
 def page(
     cells: Sequence[pyvips.Image], title: str, strip: pyvips.Image | None, style: SheetStyle, grid: PageGrid
 ) -> bytes:
-    """The page's file: PNG, or JPEG for the other formats."""
+    """The page's file: PNG, or JPEG for the other formats. Of its photos' metadata nothing stays in it."""
     image = plain(grid.paper, style.background)
     if cells:
         across = min(grid.columns, len(cells))
@@ -42,6 +42,10 @@ def page(
         image = image.insert(strip, grid.left, grid.strip_top)
     per_mm = style.dpi / 25.4
     image = image.copy(xres=per_mm, yres=per_mm)
+    # libvips hands on what it finds in any of the photos: names, serial numbers, the place on earth. Not by
+    # keep="icc" when saving, which takes the resolution of a JPEG along.
+    for name in image.get_fields():
+        image.remove(name)
     if style.format == "png":
         return bytes(image.pngsave_buffer(profile="srgb"))
     halved = "on" if style.subsampling == "4:2:0" else "off"

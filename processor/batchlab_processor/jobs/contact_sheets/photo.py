@@ -52,7 +52,9 @@ def fitted(image: pyvips.Image, style: SheetStyle, box: Size, fit: Fit) -> pyvip
     # In memory before colours are looked at: what follows asks for small squares, and libvips would scale each
     # with its surroundings again (0.13 s a photo instead of 0.07).
     small = small.copy_memory()
-    if small.get_typeof("icc-profile-data"):
+    # CMYK has just come out as sRGB, with its profile still on it: asked to use that one, libvips 8.18 refuses, and
+    # crashes now and then when several threads ask at once.
+    if small.get_typeof("icc-profile-data") and image.interpretation != "cmyk":
         with contextlib.suppress(
             pyvips.Error
         ):  # one that is broken, or not for this image, is as good as none
@@ -116,6 +118,10 @@ def _check_pixels(width: int, height: int, most: int) -> None:
 
 
 def reason(error: Exception) -> str:
-    """The last line of libvips' own words, such as "VipsJpeg: premature end of JPEG image"."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1].rstrip(".") if lines else type(error).__name__
+    """The last line of libvips' own words, such as "VipsJpeg: premature end of JPEG image".
+
+    There are none when another thread's error came first: libvips keeps them for all threads together. Then only
+    pyvips' first line is left, which names what it called ("unable to copy to memory").
+    """
+    _, *lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+    return lines[-1].rstrip(".") if lines else "it cannot be decoded to its end"

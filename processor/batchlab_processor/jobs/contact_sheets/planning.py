@@ -182,8 +182,7 @@ def _url(text: str, params: ContactSheetsParams) -> str:
         if problem:
             raise ItemError(Kind.VALIDATION, problem)
         return text
-    root = params.photos or (params.manifest or "").rpartition("/")[0]
-    if not root:
+    if not params.photos_root:
         raise ItemError(
             Kind.VALIDATION,
             f"{text!r} is no URL. Name in params.photos what such keys are below, as in s3://bucket/uploads.",
@@ -191,4 +190,4 @@ def _url(text: str, params: ContactSheetsParams) -> str:
     path = text.removeprefix("./").lstrip("/")
     if not path:
         raise ItemError(Kind.VALIDATION, "A photo has neither url nor key.")
-    return f"{root.rstrip('/')}/{quote(path)}"
+    return f"{params.photos_root.rstrip('/')}/{quote(path)}"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import struct
+import subprocess
 import sys
 import zlib
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ import pytest
 from batchlab.jobs.sheet_style import SheetStyle
 from batchlab.kinds import ItemError, Kind
 from batchlab_processor.jobs.contact_sheets.grid import Size
-from batchlab_processor.jobs.contact_sheets.photo import format_of, photo_image
+from batchlab_processor.jobs.contact_sheets.photo import format_of, photo_image, reason
 from batchlab_processor.jobs.contact_sheets.vips import pyvips
 from tests.processor.jobs.contact_sheets.golden import COLOURS, GALLERY, dressed, heic, image, jpeg, turned
 
@@ -71,6 +72,30 @@ def test_colours_are_those_of_the_srgb_original(dress: str, most: float) -> None
     assert (
         _difference(photo_image(dressed(dress), STYLE, BOX), photo_image(jpeg(image(2)), STYLE, BOX)) < most
     )
+
+
+def test_cmyk_photos_may_be_read_side_by_side(tmp_path: Path) -> None:
+    """In a process of its own: one that dies of SIGSEGV would take the tests along."""
+    photo = tmp_path / "cmyk.jpg"
+    photo.write_bytes(
+        image(2)
+        .thumbnail_image(120)
+        .icc_transform("cmyk")
+        .copy(interpretation="cmyk")
+        .jpegsave_buffer(keep="none")
+    )
+    code = (
+        "import sys\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from pathlib import Path\n"
+        "from batchlab.jobs.sheet_style import SheetStyle\n"
+        "from batchlab_processor.jobs.contact_sheets.grid import Size\n"
+        "from batchlab_processor.jobs.contact_sheets.photo import photo_image\n"
+        "read = lambda _: photo_image(Path(sys.argv[1]), SheetStyle(), Size(40, 30))\n"
+        "with ThreadPoolExecutor(5) as pool:\n"
+        "    assert len(list(pool.map(read, range(60)))) == 60\n"
+    )
+    subprocess.run([sys.executable, "-c", code, photo], check=True)
 
 
 def test_a_profile_that_does_not_fit_its_photo_is_ignored() -> None:
@@ -142,6 +167,11 @@ def _half(body: bytes) -> bytes:
 @pytest.mark.parametrize("name", BROKEN)
 def test_what_cannot_be_shown_is_corrupt(name: str) -> None:
     assert _refusal(BROKEN[name]()).kind is Kind.CORRUPT
+
+
+def test_a_broken_photo_is_told_in_words_for_people_also_when_libvips_has_lost_its_own() -> None:
+    assert reason(Exception("unable to copy to memory")) == "it cannot be decoded to its end"
+    assert "premature end" in _refusal(BROKEN["a JPEG cut in half"]()).message
 
 
 def test_a_photo_of_1_6_gigapixels_is_refused() -> None:

@@ -59,6 +59,25 @@ def test_pages_say_their_resolution_and_their_colours() -> None:
     assert (image.width, image.height) == (round(220 / 25.4 * 100), round(156 / 25.4 * 100))
 
 
+@pytest.mark.parametrize("format_name", ["jpeg", "png", "pdf"])
+def test_nothing_of_its_photos_metadata_is_in_a_sheet(format_name: str) -> None:
+    photo = pyvips.Image.new_from_file(str(GALLERY[0])).copy_memory()
+    photo.set_type(pyvips.GValue.gstr_type, "exif-ifd0-Artist", "Ana who took it")
+    photo.set_type(pyvips.GValue.gstr_type, "exif-ifd3-GPSLatitude", "43/1 28/1 2/1")
+    photo.set_type(pyvips.GValue.blob_type, "xmp-data", b"<x:xmpmeta>Ana at home</x:xmpmeta>")
+    photo.set_type(pyvips.GValue.blob_type, "iptc-data", b"Ana's own words")
+    telling = photo.jpegsave_buffer()
+    words = (b"who took it", b"at home", b"own words")
+    assert all(word in telling for word in words)
+
+    [page] = _render(telling, GALLERY[1], format=format_name).pages
+
+    assert not any(word in page for word in words)
+    if format_name != "pdf":
+        fields = pyvips.Image.new_from_buffer(page, "").get_fields()
+        assert not [name for name in fields if name.startswith(("exif-ifd3", "xmp", "iptc"))]
+
+
 def test_subsampling_and_quality_change_the_file() -> None:
     sizes = [
         len(_render(GALLERY[2], **changes).pages[0])

@@ -81,6 +81,20 @@ def test_all_rows_are_told_by_arrays_and_by_copy_alike(
         assert marathon.rows() == {update.reference: (update.key, 1) for update in told}
 
 
+def test_rows_whose_ids_are_uuids_are_told_too(marathon: Marathon) -> None:
+    """As Supabase makes them, in a table renamed by the configuration."""
+    marathon.execute(
+        "CREATE TABLE runners (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), reference integer, "
+        "contact_sheet_key text, contact_sheet_pages smallint, contact_sheet_made_at timestamp); "
+        "INSERT INTO runners (reference) SELECT generate_series(1, 3)"
+    )
+    with psycopg.connect(marathon.url) as connection:
+        ids = [row[0] for row in connection.execute("SELECT id::text FROM runners")]
+    told = [Update(each, "1", "1.jpg", 1, NOW) for each in ids]
+    renamed = statements(lambda *_: {"tables": {"participants": "runners"}}, "renamed")
+    assert run_update(told, Database("race", marathon.url), renamed) == set(ids)
+
+
 def versions(sheets_of: Sheets) -> dict[str, tuple[int, int]]:
     """Which file each sheet is and when it was written; not when it was read."""
     found = {name: (sheets_of.directory / name).stat() for name in sheets_of.made()}

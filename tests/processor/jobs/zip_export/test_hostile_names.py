@@ -19,7 +19,7 @@ from batchlab_processor.jobs.zip_export.payload import Blocks, in_memory
 from batchlab_processor.jobs.zip_export.photo import Member
 from batchlab_processor.jobs.zip_export.receive import crc32
 
-COUNT = 10_000
+COUNT = int(os.environ.get("BATCHLAB_TEST_NAMES", "2000"))  # 10,000 by hand
 _PARTS = [
     *(
         "..",
@@ -182,7 +182,7 @@ def _program(*command: str) -> Callable[[Path, Path], None]:
         pytest.param(_program("bsdtar", "-xf", "{zip}", "-C", "{to}"), id="bsdtar", marks=pytest.mark.slow),
     ],
 )
-def test_ten_thousand_hostile_names_unpack_into_ten_thousand_files(
+def test_thousands_of_hostile_names_unpack_into_as_many_files(
     hostile_zip: Path, tmp_path: Path, unpack: Callable[[Path, Path], None]
 ) -> None:
     to = tmp_path / "around" / "to"

@@ -17,6 +17,14 @@ QUERY_SECONDS = 120
 _REQUIRED = ("reference", "photos")
 _OWN = ("id", "verified", "sheet", "sponsors", "photos")  # columns that are no field of the title
 _KEYS = ("participants", "update", "tables")
+_TRUE = (
+    "true",
+    "t",
+    "yes",
+    "y",
+    "on",
+    "1",
+)  # Source: PostgreSQL, "Boolean Type"; a text column may hold them
 
 
 @dataclass(frozen=True)
@@ -109,7 +117,7 @@ def _candidate(row: Mapping[str, Any], domain: str) -> Candidate:
         fields={"domain": domain, **texts(fields.items()), "reference": reference},
         photos=tuple(_photo(photo) for photo in photos),
         id=None if row.get("id") is None else str(row["id"]),
-        verified=bool(row.get("verified")),
+        verified=str(row.get("verified")).strip().lower() in _TRUE,
         sheet=row.get("sheet") or None,
     )
 

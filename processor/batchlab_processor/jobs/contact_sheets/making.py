@@ -19,7 +19,8 @@ from batchlab_processor.jobs.contact_sheets.participant import Made, Participant
 from batchlab_processor.storage.base import Probed
 
 LARGEST_LOGO_BYTES = 20_000_000
-_RECIPE = 1  # of this way to make sheets: another number makes all of them again
+# Of this way to make sheets: another number makes all of them again. 2: without the photos' metadata.
+_RECIPE = 2
 _PIECE_BYTES = 1024 * 1024
 # A photo is bad for one of these; anything else, such as a source that is away, fails the participant, or a
 # thousand sheets would be printed with grey fields because of an hour's fault.

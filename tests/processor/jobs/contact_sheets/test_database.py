@@ -143,6 +143,26 @@ def test_a_query_of_one_s_own(marathon: Marathon, race: Database) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "verified"),
+    [
+        ("'false'", False),
+        ("'f'", False),
+        ("''", False),
+        ("0", False),
+        ("NULL", False),
+        ("'True'", True),
+        ("1", True),
+    ],
+)
+def test_a_column_of_text_or_numbers_may_say_who_is_verified(
+    race: Database, written: str, verified: bool
+) -> None:
+    query = f"SELECT 'a' AS reference, '[]'::json AS photos, {written} AS verified"
+    (found,) = find(race, statements(queries(own={"participants": query}), "own"), "north").candidates
+    assert found.verified is verified
+
+
+@pytest.mark.parametrize(
     ("query", "said"),
     [
         ({"participants": "SELECT 1 AS reference"}, "returns no column photos; it returns reference."),

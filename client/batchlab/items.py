@@ -2,40 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from batchlab.api import ItemInfo
+from batchlab.kinds import Kind
 from batchlab.outcome import Done, Failed, Outcome, Skipped
 from batchlab.records import JobRecords, outcomes_of
-from batchlab.report import Report
+from batchlab.report import Failure, Report
 
 
 def items_of(records: JobRecords, *, failed_only: bool) -> list[ItemInfo]:
-    """The items of the job's generation, in the order of the plan where the report has them all."""
+    """The items of the job's generation, in the order of the plan once it has ended."""
     status = records.status()
     report = records.report(status.generation) if status.ended else None
-    if report is None or (report.items_omitted and not failed_only):
-        outcomes = outcomes_of(records, status.generation)
-        if report is not None and not report.counts.skipped:
-            outcomes = _with_the_rest_done(records, status.generation, outcomes)
-        lines = list(_of_outcomes(outcomes.values()))
+    recorded = outcomes_of(records, status.generation)
+    if report is None:
+        lines = list(_of_outcomes(recorded.values()))
+    elif report.items_omitted and (not failed_only or report.counts.failed > len(report.failures)):
+        lines = list(_of_outcomes(_all_outcomes(records, report, recorded)))
     else:
         lines = list(_of_report(report, failed_only=failed_only))
     return [line for line in lines if line.outcome == "failed"] if failed_only else lines
 
 
-def _with_the_rest_done(
-    records: JobRecords, generation: int, recorded: dict[str, Outcome]
-) -> dict[str, Outcome]:
-    """In the order of the plan: the ledger of a job that delivers as a whole has failures only, so the rest is done."""
-    planned: dict[str, Outcome] = {}
-    for line in (records.plan(generation) or {}).get("entries", []):
-        if "failed" in line:  # found while planning
-            failed = Failed.model_validate(line["failed"])
-            planned[failed.key] = failed
+def _all_outcomes(records: JobRecords, report: Report, recorded: Mapping[str, Outcome]) -> Iterator[Outcome]:
+    """One for each key of the plan, as many of each kind as the report counts.
+
+    A ledger has no line for what a job that delivers as a whole has done, for what never began, and for what died with
+    its container. Items start in the order of the plan, so of those without a line the first are the done ones.
+    """
+    entries = (records.plan(report.generation) or {}).get("entries", [])
+    planned = {}  # key -> bytes, or the failure that was found while planning
+    for line in entries:
+        failed = Failed.model_validate(line["failed"]) if "failed" in line else None
+        planned[failed.key if failed else line["key"]] = failed or line.get("size_bytes") or 0
+    known = dict(recorded) | {key: each for key, each in planned.items() if isinstance(each, Failed)}
+    for failure in report.failures:
+        if failure.key in planned and not isinstance(known.get(failure.key), Failed):
+            known[failure.key] = _failed(failure)
+    counted = Counter(outcome.outcome for outcome in known.values())
+    done, failed_too = report.counts.done - counted["done"], report.counts.failed - counted["failed"]
+    crashed = next((each for each in report.failures if each.kind == Kind.CRASH), None)
+    reason: Any = next(iter(report.skipped_by_reason), "not_started")
+    for key, size in planned.items():
+        if key in known:
+            yield known[key]
+        elif done > 0:
+            done -= 1
+            yield Done(key=key, size_bytes=size)
+        elif failed_too > 0:  # beyond those that the report names: a failure of any other kind has a line
+            failed_too -= 1
+            yield Failed(key=key, kind=Kind.CRASH, message=crashed.message if crashed else "")
         else:
-            planned[line["key"]] = Done(key=line["key"], size_bytes=line.get("size_bytes") or 0)
-    return {**planned, **recorded}
+            yield Skipped(key=key, reason=reason)
+
+
+def _failed(failure: Failure) -> Failed:
+    return Failed(key=failure.key, kind=failure.kind, message=failure.message, attempts=failure.attempts)
 
 
 def _of_report(report: Report, *, failed_only: bool) -> Iterable[ItemInfo]:

@@ -19,6 +19,7 @@ from batchlab.stores.body import check_name
 
 LONGEST_PAGE = 500
 MOST_READ = 2_000  # statuses of one page that looks for a state: 2 to 3 s on S3, far below a function's 30 s
+_STEP = 100  # statuses that are read at once
 _READERS = 10  # as many connections as the store's client keeps
 
 logger = logging.getLogger("batchlab")
@@ -38,7 +39,9 @@ def list_page(store: Store, query: JobQuery) -> JobPage:
     looked, last = 0, ""
     with ThreadPoolExecutor(_READERS, "list") as pool:
         while len(found) < query.limit and looked < MOST_READ:
-            some = list(islice(listed, query.limit))
+            # of those that are read not all are wanted, so a short page reads on in large steps
+            step = 0 if query.state is None else min(_STEP, MOST_READ - looked)
+            some = list(islice(listed, max(query.limit, step)))
             if not some:
                 return JobPage(jobs=tuple(found))
             for job, summary in zip(some, pool.map(lambda job: _summary(store, job), some), strict=True):

@@ -6,11 +6,13 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import islice
+from typing import Any
 
 import pytest
 
 from batchlab.api import LISTED_FAILURES
-from batchlab.backend import JobQuery
+from batchlab.backend import Hope, JobQuery
 from batchlab.document import load_document
 from batchlab.errors import DocumentError, NotFound
 from batchlab.kinds import Kind
@@ -19,6 +21,7 @@ from batchlab.records import JobRecords, index_name, queued
 from batchlab.report import Artifact, Figures, build_report
 from batchlab.service import listing
 from batchlab.service.core import Service
+from batchlab.service.follow import look
 from batchlab.service.jobs import Jobs
 from batchlab.settings import Settings
 from batchlab.status import State
@@ -114,6 +117,28 @@ def test_items_come_in_pages_and_by_outcome(scene: Scene, jobs: Jobs) -> None:
         assert len(keys) == expected and keys == sorted(set(keys))
 
 
+@pytest.mark.parametrize(("cancelled", "rest"), [(True, "skipped"), (False, "failed")])
+def test_a_large_job_that_was_cut_short_lists_each_item_as_its_report_counts_it(
+    scene: Scene, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, cancelled: bool, rest: str
+) -> None:
+    monkeypatch.setattr("batchlab.report.ITEMS_INLINE", 3)
+    records = scene.submit()
+    scene.plan(records, *"abcdefghij")
+    scene.settle(records, Done(key="a"), Failed(key="b", kind=Kind.MISSING, message="gone"), Done(key="c"))
+    scene.move(records, State.RUNNING)
+    if cancelled:
+        scene.runner.hopes.clear()
+        jobs.cancel(records.id)
+    else:
+        scene.runner.hopes[records.id] = Hope.OVER
+        look(scene.service, records.id)
+    expected = [("a", "done"), ("b", "failed"), ("c", "done"), *((key, rest) for key in "defghij")]
+    assert [(item.key, item.outcome) for item in jobs.items(records.id).items] == expected
+    for outcome in ("done", "failed", "skipped"):
+        found = jobs.items(records.id, outcome=outcome).items
+        assert [item.key for item in found] == [key for key, its in expected if its == outcome]
+
+
 def test_items_of_a_running_job_are_those_that_have_ended(scene: Scene, jobs: Jobs) -> None:
     records = scene.submit()
     scene.plan(records, "a", "b", "c")
@@ -186,6 +211,22 @@ def test_a_job_that_is_none_is_not_found_whatever_is_asked(jobs: Jobs, job: str)
     for ask in (jobs.get, jobs.items, jobs.logs, jobs.cancel, jobs.retry, jobs.link, jobs.replay):
         with pytest.raises(NotFound):
             ask(job)  # type: ignore[operator]
+
+
+def test_a_search_for_one_job_of_a_state_reads_many_at_once(
+    scene: Scene, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(60):
+        scene.submit()
+    asked: list[int] = []
+
+    def counted(listed: Any, number: int) -> Any:
+        asked.append(number)
+        return islice(listed, number)
+
+    monkeypatch.setattr(listing, "islice", counted)
+    assert jobs.list(JobQuery(state=State.FAILED, limit=1)).jobs == ()
+    assert len(asked) == 2, "one by one they take longer than a function lives"
 
 
 def test_a_search_for_a_state_reads_so_far_and_then_says_where_to_go_on(

@@ -38,6 +38,7 @@ def make_app(
     assert app is not None
     if in_lambda:
         return app
+    from batchlab.service.framing import Framing
     from batchlab.service.rate_limit import RateLimit
 
-    return RateLimit(app)
+    return Framing(RateLimit(app))

@@ -2,7 +2,8 @@
 
 A browser on this machine is no such caller, although it runs here: a page it shows could send requests on behalf of a
 stranger. So without a token the Host must be this machine (against DNS rebinding), the Origin, if any, must be
-ours, and bodies are JSON or YAML by their Content-Type, which no form can send. In AWS, IAM stands in front.
+ours, and bodies are JSON or YAML by their Content-Type, which no form can send. Nor is a proxy on this machine, which
+speaks for the whole world. In AWS, IAM stands in front.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from batchlab.service.problem import problem
 
 GUARDED = "/v1/"
+# What proxies add (nginx only when told, so `serve` also looks at BATCHLAB_PUBLIC_BASE_URL).
+_PROXIED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 
 
 class Doorkeeper:
@@ -51,6 +54,8 @@ def _not_from_here(headers: Headers) -> ASGIApp | None:
             "Without BATCHLAB_TOKEN only this machine may ask, at localhost or 127.0.0.1. Set BATCHLAB_TOKEN."
         )
         return problem(403, detail)
+    if any(name in headers for name in _PROXIED):
+        return problem(403, "It came through a proxy, and so from anywhere. Set BATCHLAB_TOKEN.")
     origin = headers.get("origin", "")
     if origin and origin.partition("://")[2] != host:
         return problem(403, "A page of another site may not ask. Send the request from a program.")

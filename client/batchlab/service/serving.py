@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from batchlab.errors import UsageError
 from batchlab.service.doorkeeper import is_loopback_host
@@ -39,8 +40,8 @@ class Call:
 def serve(call: Call, ready: Callable[[str], None]) -> None:
     """Serves until SIGTERM or Ctrl-C; then takes no more requests, lets the runs flush, and returns.
 
-    `ready` is called with the address once it answers. Raises UsageError for an address that needs BATCHLAB_TOKEN,
-    or that cannot be had, and when batchlab-processor is not installed.
+    `ready` is called with the address once it answers. Raises UsageError where others could ask without BATCHLAB_TOKEN,
+    for an address that cannot be had, and when batchlab-processor is not installed.
     """
     import uvicorn
 
@@ -55,6 +56,11 @@ def serve(call: Call, ready: Callable[[str], None]) -> None:
         raise UsageError(
             f"--host: {call.host} can be reached from other machines, so callers must show a token. Set one: "
             "BATCHLAB_TOKEN=$(openssl rand -hex 24) batchlab serve ..."
+        )
+    if not call.settings.token and _opened_to_others(call.settings):
+        raise UsageError(
+            "BATCHLAB_PUBLIC_BASE_URL: a proxy that customers reach lets anybody ask about jobs, too, so callers must "
+            "show a token. Set one: BATCHLAB_TOKEN=$(openssl rand -hex 24) batchlab serve ..."
         )
     listening = _listen(call.host, call.port)
     with contextlib.closing(listening):
@@ -81,6 +87,12 @@ def serve(call: Call, ready: Callable[[str], None]) -> None:
                 server.run(sockets=[listening])
                 logger.info("Runs are asked to stop; the next `batchlab serve` goes on with them.")
                 attendant.close()
+
+
+def _opened_to_others(settings: Settings) -> bool:
+    """Whether customers come to us through a proxy; pages that lie elsewhere are served there."""
+    public = urlsplit(settings.public_base_url).netloc
+    return bool(public) and not is_loopback_host(public) and not settings.pages_root
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -396,6 +396,13 @@ def test_without_a_token_this_machine_is_answered(endpoint: Endpoint, host: str)
     assert endpoint.ask("GET", "/v1/jobs", headers={"host": host}).status_code == 200
 
 
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"])
+def test_without_a_token_a_proxy_on_this_machine_is_no_caller(endpoint: Endpoint, header: str) -> None:
+    asked = endpoint.ask("GET", "/v1/jobs", headers={"host": "127.0.0.1:8321", header: "203.0.113.9"})
+    assert "BATCHLAB_TOKEN" in problem(asked, 403)
+    assert endpoint.ask("GET", "/healthz", headers={header: "203.0.113.9"}).status_code == 200
+
+
 def test_a_page_of_another_site_cannot_cancel_a_job(endpoint: Endpoint) -> None:
     job = endpoint.submit().json()["id"]
     answer = endpoint.ask("POST", f"/v1/jobs/{job}/cancel", headers={"origin": "https://evil.example"})

@@ -240,6 +240,26 @@ def test_another_address_needs_a_token(tmp_path: Path, capsys: pytest.CaptureFix
     assert "BATCHLAB_TOKEN=" in capsys.readouterr().err
 
 
+def test_an_address_for_customers_needs_a_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BATCHLAB_PUBLIC_BASE_URL", "https://photos.example.com")
+    assert main(["serve", "--port", "0", "--store", str(tmp_path)]) == 2
+    assert "BATCHLAB_TOKEN=" in capsys.readouterr().err
+
+
+def test_a_request_that_hides_another_one_behind_two_lengths_is_refused_and_hung_up_on(serve: Served) -> None:
+    hidden = b"0\r\n\r\nGET /v1/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    head = (
+        b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        b"Content-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n" % len(hidden)
+    )
+    with socket.create_connection(("127.0.0.1", serve.port), timeout=30) as made:
+        made.sendall(head + hidden)
+        said = b"".join(iter(lambda: made.recv(65536), b""))
+    assert said.startswith(b"HTTP/1.1 400 ") and said.count(b"HTTP/1.1 ") == 1
+
+
 def test_a_port_that_is_taken_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -34,7 +34,7 @@ def _all_outcomes(records: JobRecords, report: Report, recorded: Mapping[str, Ou
     its container. Items start in the order of the plan, so of those without a line the first are the done ones.
     """
     entries = (records.plan(report.generation) or {}).get("entries", [])
-    planned = {}  # key -> bytes, or the failure that was found while planning
+    planned: dict[str, Any] = {}  # key -> bytes, or the failure that was found while planning
     for line in entries:
         failed = Failed.model_validate(line["failed"]) if "failed" in line else None
         planned[failed.key if failed else line["key"]] = failed or line.get("size_bytes") or 0

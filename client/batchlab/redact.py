@@ -42,10 +42,11 @@ _HEADER = re.compile(
     re.IGNORECASE,
 )
 _SIGV4 = re.compile(r"\b(AWS4-HMAC-SHA256)\s+(?!\.\.\.)\S[^'\"\n]*")
-# Secrets that say what they are: JSON web tokens, AWS key ids, Google, GitHub and Slack keys, PEM keys.
+# Secrets that say what they are: JSON web tokens, AWS key ids, Google, GitHub and Slack keys, secrets of webhooks,
+# PEM keys.
 _SHAPED = re.compile(
     r"\beyJ[\w-]{8,2048}\.[\w-]+(?:\.[\w-]*)?|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bAIza[\w-]{30,}|\bya29\.[\w.-]+"
-    r"|\bgh[pousr]_\w{20,}|\bxox[abprs]-[\w-]{10,}|-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]*"
+    r"|\bgh[pousr]_\w{20,}|\bwhsec_[A-Za-z0-9+/=]{16,}|\bxox[abprs]-[\w-]{10,}|-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]*"
 )
 
 

@@ -43,6 +43,14 @@ def test_no_secret_survives(text: str) -> None:
     assert scrub(cut) == cut
 
 
+def test_a_webhook_secret_is_known_by_its_own_beginning() -> None:
+    assert (
+        scrub("no key: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw+/==, expected 24 bytes")
+        == "no key: ..., expected 24 bytes"
+    )
+    assert scrub("Write whsec_ and 24 to 64 random bytes.") == "Write whsec_ and 24 to 64 random bytes."
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 # What a developer's own account would add to a test. Cleared, so that no test ever touches it.
 _ACCOUNT_PREFIXES = ("AWS_", "BATCHLAB_", "R2_", "S3_", "GOOGLE_", "FIREBASE_", "STORAGE_EMULATOR_")
 _KEPT_PREFIX = "BATCHLAB_TEST_"
-# Of the client's tests, those that need what an environment with only the client does not have.
+# Of the client's tests, those that need what an environment with only the client does not have: they run in the other.
 _MORE = ("seaweedfs", "tests/client/service/", "tests/client/batch/", "tests/client/test_client_conformance")
 
 
@@ -27,6 +28,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--not-client-alone",
         action="store_true",
         help="leave out the client's tests that run where only the client is installed",
+    )
+    parser.addoption(
+        "--client-alone",
+        action="store_true",
+        help="leave out those of the client's tests that need more than the client",
     )
 
 
@@ -37,15 +43,26 @@ def pytest_configure() -> None:
     settings.load_profile("counted")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Modules that could not even be imported are not looked at."""
+    return True if config.getoption("--client-alone") and _needs_more(f"{collection_path}/") else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    left_out = set[pytest.Item]()
     if config.getoption("--not-client-alone"):
-        again = [
-            item
-            for item in items
-            if item.nodeid.startswith("tests/client/") and not any(more in item.nodeid for more in _MORE)
-        ]
-        config.hook.pytest_deselected(items=again)
-        items[:] = [item for item in items if item not in set(again)]
+        left_out = {
+            each for each in items if each.nodeid.startswith("tests/client/") and not _needs_more(each.nodeid)
+        }
+    elif config.getoption("--client-alone"):
+        left_out = {each for each in items if _needs_more(each.nodeid)}
+    if left_out:
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [each for each in items if each not in left_out]
+
+
+def _needs_more(name: str) -> bool:
+    return any(more in name for more in _MORE)
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
 """Webhooks for those who receive them: `unwrap` says what came, once it is sure who sent it.
 
-    event = unwrap(request.body, request.headers, os.environ["BATCHLAB_WEBHOOK_SECRET"])
+    event = unwrap(request.body, request.headers, secret)
     if event.data.state == "succeeded": ...
 
 Messages are signed as Standard Webhooks says, so every library of https://www.standardwebhooks.com reads them, too.

@@ -26,6 +26,7 @@ from batchlab_infra.permissions import (
     log_statements,
     public_statements,
     secret_statements,
+    secrets_of_links,
     secrets_of_pages,
     secrets_of_telling,
     store_statements,
@@ -119,7 +120,8 @@ def make_functions(
         )
 
     # The first, because it cannot be told its own address and all others are.
-    public = function("public", "Customers' pages and links", Duration.seconds(10))
+    links = secrets_of_links(settings)
+    public = function("public", "Customers' pages and links", Duration.seconds(10), links)
     public_url = public.add_function_url(auth_type=lambda_.FunctionUrlAuthType.NONE)
     told["BATCHLAB_PUBLIC_BASE_URL"] = settings.public_base_url or public_url.url
     pages, tells = secrets_of_pages(settings), secrets_of_pages(settings) + secrets_of_telling(settings)
@@ -132,7 +134,7 @@ def make_functions(
     for each, secrets in ((api, tells), (dispatcher, pages), (notifier, tells), (sweeper, tells)):
         for statement in (*store_statements(settings), *secret_statements(settings, secrets)):
             each.add_to_role_policy(statement)
-    for statement in public_statements(settings):
+    for statement in (*public_statements(settings), *secret_statements(settings, links)):
         public.add_to_role_policy(statement)
     for statement in intake_statements(settings):
         dispatcher.add_to_role_policy(statement)

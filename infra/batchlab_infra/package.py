@@ -63,7 +63,9 @@ def _fill(made: Path, root: Path, python: str, platform: str) -> None:
 def _uv(*arguments: str) -> None:
     command = [_uv_path(), *arguments]
     # uv chooses an index by itself; the Python is this one, whose hatchling builds our wheel
-    environment = {**os.environ, "UV_PYTHON": sys.executable, "UV_NO_PROGRESS": "1"}
+    # and a company's proxy has its own CA, which this machine knows
+    ours = {"UV_PYTHON": sys.executable, "UV_NO_PROGRESS": "1", "UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1"}
+    environment = {**os.environ, **ours}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         raise ServiceError(f"The functions' code could not be put together.\n{done.stderr.strip()}")

@@ -89,6 +89,11 @@ def secrets_of_pages(settings: StackSettings) -> tuple[str, ...]:
     return (R2,) if R2 in settings.secrets and settings.pages_root else ()
 
 
+def secrets_of_links(settings: StackSettings) -> tuple[str, ...]:
+    """What the public function reads to sign links into R2; where a Worker serves, it signs none."""
+    return (R2,) if R2 in settings.secrets and not settings.pages_root else ()
+
+
 def secrets_of_telling(settings: StackSettings) -> tuple[str, ...]:
     """What a function reads that sends webhooks."""
     return (WEBHOOK_SECRET,) if WEBHOOK_SECRET in settings.secrets else ()

@@ -341,8 +341,8 @@ def test_the_package_shows_its_names_when_they_are_asked_for() -> None:
 
     assert batchlab.JobDocument is JobDocument
     assert {getattr(batchlab, name).__name__ for name in batchlab.__all__} == set(batchlab.__all__)
-    with pytest.raises(AttributeError, match="no attribute 'Job'"):
-        _ = batchlab.Job  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match="no attribute 'Jobs'"):
+        _ = batchlab.Jobs  # type: ignore[attr-defined]
 
 
 def test_the_documents_in_the_docs_are_valid() -> None:

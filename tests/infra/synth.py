@@ -38,7 +38,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "foundation": {},
     "plain": {"image": IMAGE},
     "full": FULL,
-    "wedding": {"image": IMAGE, "name": "wedding-photo-processor", "worker_access": "sqs"},
+    "wedding": {
+        "image": IMAGE,
+        "name": "wedding-photo-processor",
+        "worker_access": "sqs",
+        "secrets": "R2",
+        "output_roots": "r2://zips",
+    },
     "batch": {"image": IMAGE, "worker_access": "batch", "network": "nat", "zones": 2},
     "none": {
         "image": f"registry.example/lab@{IMAGE}",

@@ -14,6 +14,7 @@ from batchlab.service.secrets import VARIABLE
 from batchlab.settings import VARIABLES
 from batchlab_infra.package import PYTHON
 from tests.infra.conftest import Template, listed, text
+from tests.infra.test_permissions import allowed
 
 pytestmark = pytest.mark.stack
 FUNCTION, MAPPING, QUEUE = "AWS::Lambda::Function", "AWS::Lambda::EventSourceMapping", "AWS::SQS::Queue"
@@ -62,6 +63,18 @@ def test_secrets_are_told_by_name_to_those_that_need_them(full: Template, plain:
     for name in ("api", "notifier", "sweeper"):
         assert told(full, name) == {**r2, **webhook}
         assert told(plain, name) == {}
+
+
+def test_the_public_function_signs_links_to_r2_unless_a_worker_serves_the_pages(
+    full: Template, wedding: Template
+) -> None:
+    function = wedding.one(FUNCTION, FunctionName="wedding-photo-processor-public")
+    assert json.loads(function["Environment"]["Variables"][VARIABLE]) == {"R2": "wedding-photo-processor/R2"}
+    may = allowed(wedding.statements("PublicRole"))
+    assert [arn.rpartition(":")[2] for arn in may["secretsmanager:GetSecretValue"]] == [
+        "wedding-photo-processor/R2-??????"
+    ]
+    assert "secretsmanager:GetSecretValue" not in allowed(full.statements("PublicRole"))
 
 
 def test_one_package_is_the_code_of_all_five(full: Template) -> None:

@@ -1,18 +1,17 @@
-"""Jobs in AWS Batch: submitted once, described, listed, ended, and their logs read."""
+"""Jobs that AWS Batch has: described, listed, ended, and their logs read."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from batchlab import aws
-from batchlab.batch.address import FORM, BatchAddress
-from batchlab.document import JobDocument
-from batchlab.errors import NotFound, UsageError
+from batchlab.batch.address import BatchAddress
+from batchlab.errors import NotFound
 from batchlab.settings import Settings
 
 STATES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
@@ -31,14 +30,6 @@ class LogLine:
     text: str
 
 
-@dataclass(frozen=True)
-class Submitted:
-    """A job that AWS Batch has."""
-
-    id: str  # ours
-    batch_job: str  # AWS Batch's
-
-
 class BatchJobs:
     """The jobs of one address. Makes no request before the first question."""
 
@@ -46,33 +37,6 @@ class BatchJobs:
         self._address = address
         self._settings = settings or Settings()
         self._clients: dict[tuple[str, int], Any] = {}
-
-    def submit(self, document: JobDocument) -> Submitted:
-        """The job exists in the store and in AWS Batch, once, however often it is submitted.
-
-        Raises DocumentError for what AWS Batch would not take, NotYet when it is busy: then submit again.
-        """
-        if not (self._address.definition and self._address.store):
-            raise UsageError(f"To submit, the URL needs a job definition and a store: {FORM}")
-        from batchlab.batch.runner import BatchRunner
-        from batchlab.service.core import Service
-        from batchlab.service.submission import submit
-
-        settings = replace(
-            self._settings,
-            store=self._address.store,
-            job_queue=self._address.queue,
-            express_job_queue=self._address.queue,
-            job_definition=self._address.definition,
-            aws_region=self._address.region or self._settings.aws_region,
-        )
-        with asking(f"queue {self._address.queue}"):
-            runner = BatchRunner(settings)
-            records = submit(Service.of_settings(settings, runner), document)
-        ours = runner.batch_jobs(records)
-        if records.status().ended or not ours:
-            raise UsageError(f"Job {records.id} has ended. `batchlab retry {records.id}` takes it up again.")
-        return Submitted(records.id, ours[-1])
 
     def describe(self, ids: Iterable[str]) -> list[dict[str, Any]]:
         """What AWS Batch says of these jobs; it forgets a job 7 days after its end, and such a one is left out."""

@@ -102,7 +102,7 @@ def again_seconds(info: JobInfo, now: datetime) -> int | None:
         return min(60, int((info.resume_at - now).total_seconds()) + 1)
     age = now - info.created_at
     if age < timedelta(minutes=1):
-        return 2
+        return 1 if age < timedelta(seconds=15) else 2
     return 5 if age < timedelta(minutes=10) else 15
 
 

@@ -9,7 +9,9 @@ from batchlab.batch.address import BatchAddress
 from batchlab.batch.jobs import BatchJobs
 from batchlab.document import JobDocument, load_document
 from batchlab.errors import DocumentError, NotFound, UsageError
+from batchlab.opening import in_batch
 from batchlab.records import JobRecords
+from batchlab.settings import Settings
 from batchlab.stores import open_store
 from tests.client.batch.conftest import REGION, Planted
 
@@ -19,8 +21,11 @@ GONE = "00000000-0000-4000-8000-000000000000"
 @pytest.fixture
 def jobs(planted: Planted) -> BatchJobs:
     planted.clients["s3"].create_bucket(Bucket=planted.name)
-    store = f"s3://{planted.name}/store"
-    return BatchJobs(BatchAddress(planted.queue, planted.definition, store, REGION))
+    return BatchJobs(address(planted, "store"))
+
+
+def address(planted: Planted, folder: str) -> BatchAddress:
+    return BatchAddress(planted.queue, planted.definition, f"s3://{planted.name}/{folder}", REGION)
 
 
 def document(**more: Any) -> JobDocument:
@@ -31,30 +36,29 @@ def test_a_job_submitted_twice_is_one_job_with_its_document_in_the_store(
     jobs: BatchJobs, planted: Planted
 ) -> None:
     wanted = document(resources={"vcpus": 1, "memory_mib": 1024})
-    submitted = jobs.submit(wanted)
-    assert submitted.id == wanted.id
-    assert jobs.submit(wanted) == submitted
-    first = submitted.batch_job
-    assert jobs.one(first)["parameters"] == {"job": f"s3://{planted.name}/store/jobs/{wanted.id}/job.json"}
-    records = JobRecords(open_store(f"s3://{planted.name}/store"), wanted.id)
-    assert records.document() == wanted
-    assert [job["jobId"] for job in jobs.list()] == [first]
+    backend = in_batch(address(planted, "store"), Settings())
+    assert backend.submit(wanted).id == wanted.id
+    assert backend.submit(wanted).id == wanted.id
+    [submitted] = jobs.list()
+    parameters = jobs.one(submitted["jobId"])["parameters"]
+    assert parameters == {"job": f"s3://{planted.name}/store/jobs/{wanted.id}/job.json"}
+    assert JobRecords(open_store(f"s3://{planted.name}/store"), wanted.id).document() == wanted
 
 
 def test_a_url_without_definition_or_store_submits_nothing() -> None:
     with pytest.raises(UsageError, match="needs a job definition and a store"):
-        BatchJobs(BatchAddress("queue")).submit(document())
+        in_batch(BatchAddress("queue"), Settings())
 
 
-def test_what_aws_batch_would_not_take_is_refused_before_it_is_asked(planted: Planted) -> None:
-    planted.clients["s3"].create_bucket(Bucket=planted.name)
-    long = f"s3://{planted.name}/" + "/".join("x" * 200 for _ in range(3))
-    address = BatchAddress(planted.queue, planted.definition, long, REGION)
+def test_what_aws_batch_would_not_take_is_refused_before_it_is_asked(
+    jobs: BatchJobs, planted: Planted
+) -> None:
+    backend = in_batch(address(planted, "/".join("x" * 200 for _ in range(3))), Settings())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("batchlab.batch.request.LARGEST_PAYLOAD_BYTES", 500)
         with pytest.raises(DocumentError, match="Put the document into the store"):
-            BatchJobs(address).submit(document())
-    assert list(BatchJobs(address).list()) == []
+            backend.submit(document())
+    assert list(jobs.list()) == []
 
 
 def test_hundreds_of_jobs_are_described_in_chunks(jobs: BatchJobs, planted: Planted) -> None:

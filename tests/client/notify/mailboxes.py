@@ -11,9 +11,6 @@ from email.message import EmailMessage
 from email.policy import default
 from typing import Any
 
-import pytest
-
-pytest.importorskip("aiosmtpd", reason="aiosmtpd is not installed here")
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 

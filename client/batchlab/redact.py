@@ -46,7 +46,8 @@ _SIGV4 = re.compile(r"\b(AWS4-HMAC-SHA256)\s+(?!\.\.\.)\S[^'\"\n]*")
 # PEM keys.
 _SHAPED = re.compile(
     r"\beyJ[\w-]{8,2048}\.[\w-]+(?:\.[\w-]*)?|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bAIza[\w-]{30,}|\bya29\.[\w.-]+"
-    r"|\bgh[pousr]_\w{20,}|\bwhsec_[A-Za-z0-9+/=]{16,}|\bxox[abprs]-[\w-]{10,}|-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]*"
+    r"|\bgh[pousr]_\w{20,}|\bwhsec_[A-Za-z0-9+/=]{16,}|\bxox[abprs]-[\w-]{10,}"
+    r"|-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]*"
 )
 
 

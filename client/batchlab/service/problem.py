@@ -21,6 +21,7 @@ from batchlab.nearest import did_you_mean
 from batchlab.plain import quoted
 from batchlab.redact import scrub
 from batchlab.service.turns import InFlight
+from batchlab.words import printable
 
 MEDIA_TYPE = "application/problem+json"
 AGAIN_SECONDS = 5  # when the store or AWS did not answer
@@ -139,6 +140,6 @@ class Unforeseen:
         except ClientDisconnect:
             return
         except Exception:  # whatever it is, the caller sees no traceback
-            logger.exception("%s %s failed", scope.get("method"), scope.get("path"))
+            logger.exception("%s %s failed", scope.get("method"), printable(str(scope.get("path"))))
             if not begun:
                 await problem(500, "This is a defect; the service's log says where.")(scope, receive, send)

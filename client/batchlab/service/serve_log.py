@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import time
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from batchlab.settings import Settings
 from batchlab.words import printable
 
 _CHATTY = ("asyncio", "boto3", "botocore", "httpcore", "httpx", "urllib3", "uvicorn")
-_TOKEN_PATHS = ("/s/", "/d/")  # what follows is a customer's secret
+_TOKEN = re.compile(r"(?<=/[sd]/)[^/]+")  # what follows is a customer's secret
 
 logger = logging.getLogger("batchlab")
 
@@ -85,9 +86,5 @@ class AccessLog:
 
 
 def masked(path: str) -> str:
-    """`path` without the token that opens a customer's page or download."""
-    for prefix in _TOKEN_PATHS:
-        if path.startswith(prefix):
-            _, _, rest = path.removeprefix(prefix).partition("/")
-            return f"{prefix}...{'/' + rest if rest else ''}"
-    return path
+    """`path` on one line, without the token that opens a customer's page or download, wherever it stands."""
+    return printable(_TOKEN.sub("...", path))

@@ -228,10 +228,13 @@ def test_no_token_of_a_page_is_in_the_log(serve: Served) -> None:
         ("/s/abc", "/s/..."),
         ("/s/abc/status.json", "/s/.../status.json"),
         ("/d/abc/2", "/d/.../2"),
+        ("//s/abc", "//s/..."),
+        ("/shop/d/abc/2", "/shop/d/.../2"),
         ("/v1/jobs", "/v1/jobs"),
+        ("/x\n2026-06-06T12:00:00Z INFO: all is well", "/x\ufffd2026-06-06T12:00:00Z INFO: all is well"),
     ],
 )
-def test_paths_are_logged_without_tokens(path: str, shown: str) -> None:
+def test_paths_are_logged_on_one_line_without_tokens(path: str, shown: str) -> None:
     assert masked(path) == shown
 
 

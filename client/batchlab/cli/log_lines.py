@@ -42,7 +42,21 @@ def logs(
         if as_json:
             typer.echo(json.dumps({"at": at.isoformat(), "text": text}, ensure_ascii=False))
         else:
-            typer.echo(f"{at:%Y-%m-%d %H:%M:%S} {printable(text)}")
+            for line in _said(text).splitlines():
+                typer.echo(f"{at:%Y-%m-%d %H:%M:%S} {printable(line)}")
+
+
+def _said(text: str) -> str:
+    """What a line of ours says to people: runs elsewhere write JSON; other lines are left as they are."""
+    import json
+
+    try:
+        line = json.loads(text)
+        level, message = line["level"], line["message"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return text or " "
+    said = str(message) if level == "INFO" else f"{level}: {message}"
+    return "\n".join(filter(None, (said, line.get("exception"))))
 
 
 def _lines(job: str, url: str, name: str, store: str, *, follow: bool) -> Iterator[tuple[datetime, str]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from batchlab.cli.log_lines import _said
 from tests.client.cli.conftest import Command
 from tests.client.scripted_endpoint import Asked, Endpoint, Says, scripted_endpoint
 from tests.client.test_http_backend import ID, INFO, PROBLEM
@@ -215,6 +216,24 @@ def test_looking_commands_ask_the_service(batchlab: Command, service: Service) -
     assert batchlab("logs", ID, "--follow").out == "2026-11-26 12:00:00 planned\N{REPLACEMENT CHARACTER}\n"
     assert json.loads(batchlab("logs", ID, "--json").out)["text"] == "planned\x07"
     assert batchlab("cancel", ID).out == f"Job {ID} is asked to stop. See: batchlab status {ID}\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        (
+            '{"time": "2026-11-26T12:00:00Z", "level": "INFO", "message": "START: zip-export"}',
+            "START: zip-export",
+        ),
+        ('{"level": "WARNING", "message": "1.jpg is gone"}', "WARNING: 1.jpg is gone"),
+        ('{"level": "ERROR", "message": "a defect", "exception": "Traceback"}', "ERROR: a defect\nTraceback"),
+        ('{"other": "program"}', '{"other": "program"}'),
+        ("[1]", "[1]"),
+        ("", " "),
+    ],
+)
+def test_what_runs_wrote_as_json_is_read_to_people(written: str, shown: str) -> None:
+    assert _said(written) == shown
 
 
 def test_a_retry_is_asked_for_and_not_run_here(batchlab: Command, service: Service) -> None:

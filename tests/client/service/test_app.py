@@ -364,6 +364,16 @@ def test_a_defect_is_told_without_its_traceback_and_a_store_that_is_away_with_wh
     assert "retry-after" in answer.headers
 
 
+def test_a_timeout_of_whoever_works_on_a_document_is_no_slow_body(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(document: Any) -> Any:
+        raise TimeoutError
+
+    monkeypatch.setattr(endpoint.backend, "submit", hang)
+    problem(endpoint.submit(), 500)
+
+
 # -- who may ask -------------------------------------------------------------------------------------------------
 
 

@@ -76,7 +76,7 @@ def test_a_signature_of_another_version_is_passed_over() -> None:
     "change",
     [
         {"Webhook-Id": "msg_other"},
-        {"Webhook-Timestamp": str(int(now().timestamp()) + 1)},
+        {"Webhook-Timestamp": "a second later"},
         {"Webhook-Signature": "v1," + base64.b64encode(b"0" * 32).decode()},
         {"Webhook-Signature": "v1,"},
         {"Webhook-Signature": "v1,\xff\u20ac"},
@@ -91,8 +91,11 @@ def test_a_signature_of_another_version_is_passed_over() -> None:
     ids=str,
 )
 def test_whatever_was_changed_in_the_headers_is_noticed(change: dict[str, str]) -> None:
+    genuine = headers()
+    if change.get("Webhook-Timestamp") == "a second later":
+        change = {"Webhook-Timestamp": str(int(genuine["Webhook-Timestamp"]) + 1)}
     with pytest.raises(Denied):
-        unwrap(BODY, {**headers(), **change}, SECRET)
+        unwrap(BODY, {**genuine, **change}, SECRET)
 
 
 def test_a_changed_body_or_another_secret_is_noticed_and_the_error_shows_no_secret() -> None:

@@ -37,9 +37,9 @@ def saying(answer: bytes, *, hangs_up: bool = False) -> Iterator[str]:
 
 def read(url: str) -> bytes:
     authority = Authority.granted(sources=[url], allow_local=True)
-    with Guard.of(authority, patience=Patience(total_seconds=5, stall_seconds=0.5)) as guard:
-        with guard.request("GET", url) as answer:
-            return b"%d " % answer.status + answer.read(1000)
+    patience = Patience(total_seconds=5, stall_seconds=0.5)
+    with Guard.of(authority, patience=patience) as guard, guard.request("GET", url) as answer:
+        return b"%d " % answer.status + answer.read(1000)
 
 
 @pytest.mark.parametrize(
@@ -79,14 +79,15 @@ def test_what_a_server_says_before_its_answer_is_not_its_answer(status: bytes) -
     ],
 )
 def test_an_answer_whose_end_nobody_can_tell_is_a_network_failure_at_once(head: bytes) -> None:
-    with saying(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n" + CHUNKS) as url:
-        with pytest.raises(ItemError) as raised:
-            read(url)
+    with saying(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n" + CHUNKS) as url, pytest.raises(ItemError) as raised:
+        read(url)
     assert raised.value.kind is Kind.NETWORK
 
 
 def test_a_head_that_is_cut_off_is_no_answer() -> None:
-    with saying(b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Le", hangs_up=True) as url:
-        with pytest.raises(ItemError) as raised:
-            read(url)
+    with (
+        saying(b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Le", hangs_up=True) as url,
+        pytest.raises(ItemError) as raised,
+    ):
+        read(url)
     assert raised.value.kind is Kind.NETWORK

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from batchlab.addresses import Address
+from batchlab.framing import FramedResponse
 from batchlab.locations import Location
 from batchlab.tls import TlsSocket
 
@@ -123,10 +124,16 @@ class _Incoming(io.BufferedReader):
 
     surplus = False
     waiting = False  # the server waits for the next request
+    ended = False  # the last line that was asked for did not come
 
     def __init__(self, watched: _Watched) -> None:
         super().__init__(watched)
         self._watched = watched
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        self.ended = not line
+        return line
 
     def close(self) -> None:
         if not self.closed:
@@ -208,7 +215,7 @@ class GuardedConnection(http.client.HTTPConnection):
         self._incoming = made.incoming
 
         def response(_: socket.socket, **options: Any) -> http.client.HTTPResponse:
-            return http.client.HTTPResponse(cast(socket.socket, made), **options)
+            return FramedResponse(cast(socket.socket, made), **options)
 
         self.response_class = response  # type: ignore[assignment]
         target = place.path + (f"?{place.query}" if place.query else "")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import available_timezones
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -31,19 +32,27 @@ _OTHER_VARIABLES = {
 }
 _DIGEST = r"sha256:[0-9a-f]{64}"
 _PINNED = re.compile(rf"({_DIGEST}|[a-z0-9][^\s@]*@{_DIGEST})\Z")
+_SUBNET = re.compile("subnet-[0-9a-f]+")
 _SECRET_NAME = r"^[A-Z][A-Z0-9_]{0,62}$"  # noqa: S105  the form of a name
 _TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+_DAY = "(MON|TUE|WED|THU|FRI|SAT|SUN)"
+_DAYS = rf"^{_DAY}(-{_DAY})?(,{_DAY}(-{_DAY})?)*$"
 
 # Source: AWS Global Infrastructure, "Regions and Availability Zones"; every other region shows three or more.
 _TWO_ZONES = ("us-west-1",)
 # A secret named R2 holds a JSON object of these four; any other holds the value of the variable it is named for.
 R2 = "R2"
 R2_VARIABLES = ("R2_ENDPOINT", "R2_ACCESS_KEY", "R2_SECRET_KEY", "R2_BUCKET")
+_TAKEN = {  # what the container is told otherwise
+    *(f"BATCHLAB_{field.upper()}" for field in (*RUNTIME_FIELDS, "store", "public_base_url")),
+    *("HOME", "PATH", "TMPDIR"),
+}
 WEBHOOK_SECRET = "BATCHLAB_WEBHOOK_SECRET"  # noqa: S105  its name; for the functions that tell, and for no job
 
 
 def _words(value: Any) -> Any:
-    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+    """Each once, in the order given."""
+    return tuple(dict.fromkeys(value.replace(",", " ").split())) if isinstance(value, str) else value
 
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
@@ -133,7 +142,7 @@ class StackSettings(BaseModel):
     warm_from: Annotated[str, Field(pattern=_TIME, description="When the warm hours begin.")] = "08:00"
     warm_to: Annotated[str, Field(pattern=_TIME, description="When they end.")] = "20:00"
     warm_days: Annotated[
-        str, Field(pattern=r"^[A-Z,-]{3,27}$", description="On which days, as in cron: MON-FRI or SAT,SUN.")
+        str, Field(pattern=_DAYS, description="On which days, as in cron: MON-FRI or SAT,SUN.")
     ] = "MON-FRI"
     time_zone: Annotated[
         str,
@@ -215,12 +224,17 @@ class StackSettings(BaseModel):
     ] = 30
     exports_days: Annotated[
         int,
-        Field(ge=1, description="Days after which what lies under `exports/` of the job bucket is deleted."),
+        Field(
+            ge=1,
+            le=36_500,
+            description="Days after which what lies under `exports/` of the job bucket is deleted.",
+        ),
     ] = 30  # the net below `expires` of a job, which the cleanup job keeps
 
     @model_validator(mode="after")
     def _together(self) -> Self:
-        problems = [*self._image_problems(), *self._network_problems()]
+        problems = [*self._image_problems(), *self._network_problems(), *self._machine_problems()]
+        problems += self._secret_problems()
         try:
             wrong = misfit(self.instance_types, self.vcpus, self.memory_mib)
         except ValueError as error:
@@ -252,9 +266,37 @@ class StackSettings(BaseModel):
             return ["network existing needs vpc_id and subnet_ids."]
         if self.network != "existing" and any(given):
             return [f"vpc_id and subnet_ids are for network existing, not for {self.network}."]
+        if wrong := [each for each in self.subnet_ids if not _SUBNET.fullmatch(each)]:
+            return [f"subnet_ids: {', '.join(wrong)}: a subnet is written subnet-0123456789abcdef0."]
         if self.region in _TWO_ZONES and self.zones > 2 and self.network != "existing":
             return [f"zones: {self.region} shows each account two zones. Set zones to 2."]
         return []
+
+    def _machine_problems(self) -> list[str]:
+        """What a deployment would take, and no job ever run with, or AWS refuse half way."""
+        problems = [
+            f"{name}: {most} vCPUs hold no container of {self.vcpus}; such a job would wait for ever."
+            for name in ("max_vcpus", "max_on_demand_vcpus")
+            if (most := getattr(self, name)) < self.vcpus
+        ]
+        if self.warm_vcpus > self.max_vcpus:
+            problems.append(f"warm_vcpus: {self.warm_vcpus} are more than max_vcpus, {self.max_vcpus}.")
+        if self.warm_vcpus and self.warm_from == self.warm_to:
+            problems.append(f"warm_from and warm_to are both {self.warm_to}: no hours lie between them.")
+        zones = available_timezones()  # empty on a machine without any; then AWS tells
+        if zones and self.time_zone not in zones:
+            problems.append(
+                f"time_zone: {self.time_zone!r} is no time zone.{did_you_mean(self.time_zone, zones)}"
+            )
+        return problems
+
+    def _secret_problems(self) -> list[str]:
+        """A container does not start when a secret and a variable have one name, and AWS_ names are its own."""
+        taken = [name for name in self.secrets if name in _TAKEN or name.startswith("AWS_")]
+        taken += [name for name in self.secrets if R2 in self.secrets and name in R2_VARIABLES]
+        return [
+            f"secrets: {name} is set by the stack itself. Give the secret another name." for name in taken
+        ]
 
     def runtime(self) -> Settings:
         """What the container is told, checked as it will check it; raises UsageError."""
@@ -297,6 +339,8 @@ def _lines(details: Any) -> list[str]:
     if not details["loc"]:
         return str(message).splitlines()
     field = str(details["loc"][0])
+    if details["type"] == "string_pattern_mismatch":
+        message = f"not understood. {StackSettings.model_fields[field].description}"
     return [f"{field} ({variables(field)[0]}): {details['input']!r}: {message}"]
 
 

@@ -15,7 +15,7 @@ from batchlab.streams import open_closed_streams, say
 from batchlab_processor import supervisor
 
 USAGE = """\
-batchlab-processor run [--job URL|PATH|JSON] [--store URL]   runs a job; without --job the self-test
+batchlab-processor run [--job URL|PATH|JSON|ID] [--store URL]   runs a job; without --job, the self-test
         [--phase plan|work|collect] [--shard i/N]            only this much of it, to share it between machines
 batchlab-processor types [--json]                            lists the job types installed here
 batchlab-processor db apply --job URL [--store URL]          makes a job's pending database updates
@@ -56,7 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="run|types|db|demo")
     run = commands.add_parser("run", help="run a job")
     run.add_argument(
-        "--job", default="", help="URL, path or JSON of a job document; without it the self-test runs"
+        "--job",
+        default="",
+        help="URL, path or JSON of a job document, or a job's id; without it the self-test runs",
     )
     run.add_argument("--store", default="", help="URL of the store (default: BATCHLAB_STORE)")
     run.add_argument("--json", action="store_true", help="print the report as JSON")

@@ -17,6 +17,7 @@ from batchlab.document import JobDocument, load_document
 from batchlab.errors import DocumentError, NotFound, ServiceError, UsageError
 from batchlab.ids import id_from_batch_job, id_from_bits, is_id, new_id
 from batchlab.kinds import ItemError, Kind
+from batchlab.plain import quoted
 from batchlab.problems import problems_of
 from batchlab.reading import LARGEST_BYTES, read_text
 from batchlab.records import JobRecords, submit_locally
@@ -40,6 +41,7 @@ from batchlab_processor.supervisor import new_run
 
 SELF_TEST = '{"type": "self-test", "title": "Self-test"}'
 
+_EXPECTED = "A job is a URL, a path, JSON, or the id of a job of the store."
 _FIRST_LOOK = timedelta(minutes=10)  # by then AWS Batch has sent its events, unless one was lost
 
 logger = logging.getLogger("batchlab")
@@ -49,7 +51,7 @@ logger = logging.getLogger("batchlab")
 class Call:
     """The command line of `run`, and what the supervisor says."""
 
-    job: str  # a URL, a path or the document itself as JSON; "": the self-test
+    job: str  # a URL, a path, the document itself as JSON or the id of a job of the store; "": the self-test
     settings: Settings
     as_json: bool = False
     quiet: bool = False
@@ -144,7 +146,9 @@ def _join(records: JobRecords, call: Call) -> None:
 
 
 def _id_in_store(job: str, store: Store) -> str | None:
-    """The id when `job` is the URL of a job document or a job folder in this store."""
+    """The id when `job` is one, or the URL of a job document or a job folder in this store."""
+    if is_id(job):
+        return job
     folder = f"{store.url}/jobs/"
     if not job.startswith(folder):
         return None
@@ -199,12 +203,12 @@ def _fetch(job: str, settings: Settings) -> bytes:
             with Path(job).open("rb") as file:
                 return file.read(LARGEST_BYTES + 1)
         except OSError as error:
-            raise NotFound(f"--job: {job} cannot be read: {error.strerror}.") from None
+            raise NotFound(f"--job: {quoted(job)} cannot be read: {error.strerror}. {_EXPECTED}") from None
     try:
         storage = open_storage(settings, Authority.granted(sources=[job], settings=settings))
         return storage.read_document(job, limit_bytes=LARGEST_BYTES)
     except ItemError as error:
-        refused = DocumentError if error.kind is Kind.TOO_LARGE else ServiceError
+        refused = DocumentError if error.kind in (Kind.TOO_LARGE, Kind.BLOCKED_URL) else ServiceError
         raise refused(f"--job: {error.message}") from None
 
 

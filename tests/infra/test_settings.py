@@ -118,3 +118,41 @@ def test_pages_in_r2_need_the_address_at_which_a_worker_serves_them() -> None:
 def test_whom_to_tell_is_checked_as_the_functions_will() -> None:
     assert "BATCHLAB_CONTACT" in refused(contact="nobody")
     assert "BATCHLAB_WEBHOOK_HOSTS" in refused(webhook_hosts="https://shop.example/x")
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (
+            {"max_vcpus": "2", "vcpus": "4", "instance_types": "c5n.xlarge"},
+            "max_vcpus: 2 vCPUs hold no container",
+        ),
+        (
+            {"max_on_demand_vcpus": "2", "vcpus": "4", "instance_types": "c5n.xlarge"},
+            "max_on_demand_vcpus: 2",
+        ),
+        ({"warm_vcpus": "50", "max_vcpus": "10"}, "more than max_vcpus, 10"),
+        ({"warm_vcpus": "2", "warm_from": "08:00", "warm_to": "08:00"}, "no hours lie between"),
+        ({"warm_days": "MON-FRI,"}, "as in cron"),
+        ({"warm_days": "FOO"}, "as in cron"),
+        ({"time_zone": "Europe/Berln"}, "Did you mean Europe/Berlin?"),
+        ({"subnet_ids": "sub-1", "vpc_id": "vpc-0123", "network": "existing"}, "sub-1: a subnet is written"),
+        ({"secrets": "BATCHLAB_STORE"}, "BATCHLAB_STORE is set by the stack itself"),
+        ({"secrets": "AWS_ACCESS_KEY_ID"}, "AWS_ACCESS_KEY_ID is set by the stack itself"),
+        ({"secrets": "R2,R2_BUCKET"}, "R2_BUCKET is set by the stack itself"),
+        ({"exports_days": "99999999999"}, "36500"),
+    ],
+)
+def test_what_aws_would_refuse_half_way_or_run_never_is_refused_here(
+    values: dict[str, str], says: str
+) -> None:
+    assert says in refused(**values)
+
+
+def test_a_form_that_is_missed_is_told_in_words_and_not_as_a_pattern() -> None:
+    assert "At most 30 of a-z, 0-9 and -." in refused(name="Bad_Name")
+    assert "match pattern" not in refused(name="Bad_Name", region="moon", warm_from="8:00")
+
+
+def test_a_secret_that_is_named_twice_is_given_once() -> None:
+    assert read({"secrets": "R2, R2"}, {}).secrets == ("R2",)

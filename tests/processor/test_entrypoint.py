@@ -156,8 +156,28 @@ def test_a_job_of_the_store_is_run_where_it_is(tmp_path: Path, shouting: Shout) 
     accept(Call(job=SHOUT, settings=settings), store)
     [job_id] = {name.split("/")[1] for name in store.names("jobs/")}
     there = f"{settings.store}/jobs/{job_id}"
-    for url in (there, f"{there}/", f"{there}/job.json"):
-        assert accept(Call(job=url, settings=settings), store)[0].id == job_id
+    for job in (there, f"{there}/", f"{there}/job.json", job_id):
+        assert accept(Call(job=job, settings=settings), store)[0].id == job_id
+
+
+def test_the_id_of_no_job_is_said_to_be_none_and_not_to_be_a_file_that_is_missing(tmp_path: Path) -> None:
+    settings = in_batch(f"file://{tmp_path}/store")
+    with pytest.raises(NotFound, match="There is no job 01m82z2746kh8t1vwtfytf7h25"):
+        accept(Call(job="01m82z2746kh8t1vwtfytf7h25", settings=settings), open_store(settings.store))
+
+
+@pytest.mark.parametrize("job", [" ", "latest", "null", '"self-test"'])
+def test_what_is_no_job_is_told_what_one_is(tmp_path: Path, job: str) -> None:
+    with pytest.raises(NotFound, match="A job is a URL, a path, JSON, or the id of a job of the store"):
+        accept(Call(job=job, settings=in_batch(f"file://{tmp_path}/store")), MemoryStore())
+
+
+@pytest.mark.parametrize("job", ["Ref::job", "type: self-test", "https://127.0.0.1/job.json"])
+def test_a_url_that_nobody_may_fetch_is_a_wrong_command_and_no_fault_of_the_network(
+    tmp_path: Path, job: str
+) -> None:
+    with pytest.raises(DocumentError, match="is not allowed"):
+        accept(Call(job=job, settings=in_batch(f"file://{tmp_path}/store")), MemoryStore())
 
 
 def test_another_document_under_an_id_that_exists_is_refused(tmp_path: Path, shouting: Shout) -> None:

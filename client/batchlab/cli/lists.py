@@ -11,6 +11,7 @@ from typing import IO, Any
 from pydantic import ValidationError
 
 from batchlab.cli.places import is_url, url_of
+from batchlab.csv_lines import read_table
 from batchlab.errors import DocumentError
 from batchlab.jobs.zip_export import ItemSpec
 from batchlab.problems import problems_of
@@ -91,7 +92,7 @@ def _json_array(lines: IO[str]) -> Iterator[tuple[str, Any]]:
 
 def _csv_rows(lines: IO[str]) -> Iterator[tuple[str, Any]]:
     """Each row by its header line; empty cells are absent, and a size is a number."""
-    table = csv.DictReader(lines, strict=True)
+    table = read_table(lines)
     if "url" not in (table.fieldnames or []):
         raise csv.Error("its first line names no column url. Columns: url, name, id, size, takenAt")
     for row in table:

@@ -40,22 +40,30 @@ class HttpScheme:
 
     def probe(self, url: str) -> Probed:
         with self._get(url, {"Range": f"bytes=0-{PROBE_BYTES - 1}"}) as answer:
-            if answer.status == 416:  # nothing begins at byte 0: the source is empty
-                raise ItemError(Kind.CORRUPT, f"{shown(url)} is empty.")
-            self._expect(url, answer, (200, 206))
-            probed = _described(url, answer)
-            if answer.status == 206:
-                if _is_encoded(answer.headers):
-                    return probed  # a part of the packed form tells nothing; it can be read whole
-                _check_range(url, answer, 0, PROBE_BYTES)
-            if probed.size_bytes == 0:
-                raise ItemError(Kind.CORRUPT, f"{shown(url)} is empty.")
-            body = Body(url, decoded(url, answer), probed, None)
-            head = body.read(PROBE_BYTES)
-            refuse_page(url, probed.content_type, head)
-            if not head:
-                raise ItemError(Kind.CORRUPT, f"{shown(url)} is empty.")
-            return replace(probed, head=head)
+            if not _botches_ranges(url, answer):
+                return self._looked_at(url, answer)
+            with suppress(ItemError):
+                answer.drain(_DRAINED_BYTES)
+        with self._get(url, {}) as answer:
+            return self._looked_at(url, answer)
+
+    def _looked_at(self, url: str, answer: Answer) -> Probed:
+        if answer.status == 416:  # nothing begins at byte 0: the source is empty
+            raise ItemError(Kind.CORRUPT, f"{shown(url)} is empty.")
+        self._expect(url, answer, (200, 206))
+        probed = _described(url, answer)
+        if answer.status == 206:
+            if _is_encoded(answer.headers):
+                return probed  # a part of the packed form tells nothing; it can be read whole
+            _check_range(url, answer, 0, PROBE_BYTES)
+        if probed.size_bytes == 0:
+            raise ItemError(Kind.CORRUPT, f"{shown(url)} is empty.")
+        body = Body(url, decoded(url, answer), probed, None)
+        head = body.read(PROBE_BYTES)
+        refuse_page(url, probed.content_type, head)
+        if not head:
+            raise ItemError(Kind.CORRUPT, f"{shown(url)} is empty.")
+        return replace(probed, head=head)
 
     @contextmanager
     def open(
@@ -126,6 +134,18 @@ class HttpScheme:
         if end is not None:
             body.cut(end - start)
         return body
+
+
+def _botches_ranges(url: str, answer: Answer) -> bool:
+    """Whether a server that was asked for the first bytes refuses or sends others, and may yet send the whole."""
+    if answer.status == 416:
+        return answer.headers.get("Content-Range", "").strip() != "bytes */0"
+    if answer.status == 206 and not _is_encoded(answer.headers):
+        try:
+            _check_range(url, answer, 0, PROBE_BYTES)
+        except ItemError:
+            return True
+    return answer.status == 501
 
 
 def _described(url: str, answer: Answer) -> Probed:

@@ -31,6 +31,16 @@ def test_a_csv_file_brings_names_ids_sizes_and_dates(here: Path) -> None:
     assert second.name is None
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_csv_file_may_be_separated_as_the_spreadsheets_of_many_countries_do(
+    here: Path, separator: str
+) -> None:
+    file = here / "photos.csv"
+    rows = [["url", "name"], ["https://example.com/1.jpg", '"Ana, Ben.jpg"']]
+    file.write_bytes(b"\xef\xbb\xbf" + "".join(separator.join(row) + "\r\n" for row in rows).encode())
+    assert [item.name for item in read_list(file)] == ["Ana, Ben.jpg"]
+
+
 def test_json_lines_and_a_json_list_hold_urls_or_objects(here: Path) -> None:
     lines = here / "photos.jsonl"
     lines.write_text('"https://example.com/1.jpg"\n{"url": "2.jpg", "id": 2}\n')

@@ -220,7 +220,6 @@ PROBED = [row for row in BAD if row[1] not in (Kind.NETWORK, Kind.TIMEOUT, Kind.
     ("/html-as-jpeg/a.jpg", Kind.CORRUPT),
     ("/empty/a.jpg", Kind.CORRUPT),
     ("/empty-416/a.jpg", Kind.CORRUPT),
-    ("/wrong-range/a.jpg", Kind.CORRUPT),
     ("/garbage/a.jpg", Kind.NETWORK),
     ("/short/a.jpg?size=600", Kind.NETWORK),
     ("/stuck/a.jpg", Kind.TIMEOUT),
@@ -232,6 +231,35 @@ def test_a_probe_tells_a_bad_source_by_its_first_bytes(
     source: Source, scheme: HttpScheme, path: str, kind: Kind
 ) -> None:
     assert kind_of_probing(scheme, source.url(path)) is kind
+
+
+def _refusing(status: int, headers: dict[str, str]) -> Any:
+    def behave(to: Any) -> None:
+        if to.headers.get("Range"):
+            to.answer(status, b"x" * 20, "text/plain", **headers)
+        else:
+            to.good(photo("a.jpg", 300))
+
+    return behave
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (206, {}),
+        (206, {"Content_Range": "bytes 5-24/300"}),
+        (206, {"Content_Range": "bytes 0-19/300"}),
+        (416, {}),
+        (416, {"Content_Range": "bytes */300"}),
+        (501, {}),
+    ],
+)
+def test_a_server_that_botches_ranges_is_asked_for_the_whole(
+    source: Source, scheme: HttpScheme, status: int, headers: dict[str, str]
+) -> None:
+    source.add("botched", _refusing(status, headers))
+    probed = scheme.probe(source.url("/botched/a.jpg"))
+    assert (probed.size_bytes, probed.head, probed.ranges) == (300, photo("a.jpg", 300), False)
 
 
 def test_a_part_other_than_the_one_asked_for_is_corrupt(source: Source, scheme: HttpScheme) -> None:

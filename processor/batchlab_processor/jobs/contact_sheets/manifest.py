@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from batchlab.csv_lines import read_table
 from batchlab.kinds import ItemError, Kind
 from batchlab.redact import shown
 from batchlab_processor.job import Context
@@ -55,7 +56,7 @@ def _rows(text: str) -> tuple[list[tuple[str, Any]], tuple[str, ...]]:
 
 
 def _from_csv(text: str) -> Iterator[tuple[str, Any]]:
-    table = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    table = read_table(io.StringIO(text, newline=""))
     columns = table.fieldnames or []
     if "reference" not in columns or not {"url", "key"} & set(columns):
         raise csv.Error("its first line has no column reference, or none of url and key")

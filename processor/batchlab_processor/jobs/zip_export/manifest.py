@@ -7,10 +7,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
+from itertools import chain
 from typing import Any, TextIO
 
 from pydantic import ValidationError
 
+from batchlab.csv_lines import read_table
 from batchlab.jobs.zip_export import ItemSpec, Manifest
 from batchlab.kinds import ItemError, Kind
 from batchlab.problems import problems_of
@@ -96,7 +98,7 @@ def _items(text: TextIO) -> Iterator[tuple[str, Any]]:
             if line.strip():
                 yield f"line {number}", json.loads(line)
     elif first:
-        table = csv.DictReader(_joined(first, lines), strict=True)
+        table = read_table(chain([first], lines))
         if "url" not in (table.fieldnames or []):
             raise csv.Error("its first line has no column url")
         for row in table:
@@ -109,11 +111,6 @@ def _is_json(line: str) -> bool:
     except ValueError:
         return line.lstrip().startswith("{")
     return True
-
-
-def _joined(first: str, lines: Iterator[str]) -> Iterator[str]:
-    yield first
-    yield from lines
 
 
 def _lines(text: TextIO) -> Iterator[str]:

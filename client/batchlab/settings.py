@@ -165,7 +165,7 @@ def _source_root(text: str) -> str:
 
 def _store(text: str) -> str:
     try:
-        place = locate(text)
+        place = locate(Path(text).as_uri() if text.startswith("/") else text)
     except ItemError as error:
         raise ValueError(error.message) from error
     if place.scheme not in STORE_SCHEMES:

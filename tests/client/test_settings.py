@@ -41,6 +41,7 @@ def test_an_empty_environment_allows_nothing() -> None:
         ({"XDG_STATE_HOME": "/var/state"}, "file:///var/state/batchlab"),
         ({"XDG_STATE_HOME": "relative"}, "file:///home/ana/.local/state/batchlab"),
         ({"BATCHLAB_STORE": "s3://jobs/batchlab/"}, "s3://jobs/batchlab"),
+        ({"BATCHLAB_STORE": "/srv/batch lab"}, "file:///srv/batch%20lab"),
         ({"BATCHLAB_STORE": " "}, "file:///home/ana/.local/state/batchlab"),
     ],
 )

@@ -48,6 +48,12 @@ def due(store: Store) -> Iterator[Due]:
             yield Due(name, found[2])
 
 
+def anything_due(store: Store, by: datetime) -> bool:
+    """Whether a job is to be looked at by then."""
+    name = next(store.names(_PREFIX), None)
+    return name is not None and name <= _name(by, "~")
+
+
 def looked(store: Store, done: Due) -> None:
     """This time is over; one that was set since stays."""
     store.delete(done.name)

@@ -10,7 +10,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from batchlab.errors import BatchlabError, NotFound
@@ -21,8 +21,12 @@ from batchlab.service.follow import look, tick
 from batchlab.service.log_files import marked, unmark
 from batchlab.settings import Settings
 from batchlab.store import Store
+from batchlab.timer import anything_due
 
 TICK_SECONDS = 2.0
+# Who was away when a job ended is told again after 5 s and 5 min (batchlab.notify.schedule); later tries wait for
+# whoever sees to the store next.
+SOON = timedelta(minutes=6)
 
 logger = logging.getLogger("batchlab")
 
@@ -56,9 +60,11 @@ class Attendant:
         self._thread.join(self._tick_seconds)  # it may be telling somebody slow of an end; that is told again
 
     def at_rest(self) -> bool:
-        """Whether nothing is left to run or to be looked at: neither here nor in the store."""
+        """Whether nothing is left to run or to be looked at soon: neither here nor in the store."""
         store = self.service.store
-        return self.children.idle and not marked(store.url) and next(store.names("pending/"), None) is None
+        if not self.children.idle or marked(store.url) or next(store.names("pending/"), None) is not None:
+            return False
+        return not anything_due(store, store.now() + SOON)
 
     def adopt(self) -> None:
         """Starts whatever waits in the store: what a killed process left, and what others put there."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
@@ -16,13 +17,16 @@ import pytest
 from batchlab.backend import Hope
 from batchlab.document import load_document
 from batchlab.errors import DocumentError, UsageError
+from batchlab.ids import new_id
 from batchlab.records import JobRecords
 from batchlab.service import here
+from batchlab.service.attendant import Attendant
 from batchlab.service.core import Service
 from batchlab.service.here import LocalRunner, attending
 from batchlab.service.jobs import Jobs
 from batchlab.settings import Settings
 from batchlab.stores import open_store
+from batchlab.timer import watch
 
 SELF_TEST = {"type": "self-test", "params": {"network": False}}
 
@@ -76,6 +80,16 @@ def test_a_submitted_job_runs_without_anybody_waiting_for_it_and_leaves_nothing_
         time.sleep(0.1)
     assert left_behind(tmp_path) == []
     assert list(jobs.service.store.names("pending/")) == []
+
+
+def test_whoever_sees_to_a_directory_stays_while_somebody_is_to_be_told_again_soon(jobs: Jobs) -> None:
+    store = jobs.service.store
+    attendant = Attendant(jobs.service.settings, store)
+    assert attendant.at_rest()
+    watch(store, new_id(), store.now() + timedelta(days=7))  # a page that expires
+    assert attendant.at_rest()
+    watch(store, new_id(), store.now() + timedelta(minutes=5))  # a webhook that did not get through
+    assert not attendant.at_rest()
 
 
 def test_a_job_outlives_the_program_that_submitted_it(jobs: Jobs, tmp_path: Path) -> None:

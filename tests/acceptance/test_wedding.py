@@ -6,6 +6,8 @@ import io
 import os
 from pathlib import Path
 
+import pytest
+
 from tests.servers import S3Server
 from tests.sources import hostile_source
 from tests.wedding import Wedding
@@ -23,6 +25,7 @@ def test_a_wedding_with_15_bad_photos_is_delivered_to_a_directory(tmp_path: Path
     wedding.check_archive(wedding.target.removeprefix("file://"))
 
 
+@pytest.mark.slow
 def test_a_wedding_with_15_bad_photos_is_delivered_to_a_bucket_with_the_store_in_it(
     tmp_path: Path, seaweedfs: S3Server, seaweedfs_bucket: str
 ) -> None:
@@ -45,6 +48,7 @@ def test_a_wedding_with_15_bad_photos_is_delivered_to_a_bucket_with_the_store_in
     assert "Uploads" not in client.list_multipart_uploads(Bucket=seaweedfs_bucket)
 
 
+@pytest.mark.slow
 def test_a_wedding_shared_between_three_machines_is_the_same_wedding(tmp_path: Path) -> None:
     with hostile_source() as source:
         wedding = Wedding(source, f"file://{tmp_path}/store", f"file://{tmp_path}/out", photos=FEW, shards=3)

@@ -80,6 +80,7 @@ class TestBehindAnEndpoint(ClientConformance):
             yield Place(client, source, output, opens=opened)
 
 
+@pytest.mark.slow
 class TestInBatch(ClientConformance):
     """batch://queue/definition: moto runs nothing, so the test runs the processor in the container's place."""
 

@@ -82,6 +82,7 @@ def map_path_parameters(context: Any, path_parameters: dict[str, Any] | None) ->
     return path_parameters
 
 
+@pytest.mark.slow
 @SCHEMA.parametrize()
 @hypothesis_settings(
     max_examples=EXAMPLES,

@@ -23,6 +23,8 @@ SUBMITS = int(os.environ.get("BATCHLAB_TEST_SUBMITS", "50"))  # by hand 1000
 SELF_TEST = {"type": "self-test", "params": {"network": False}}
 SLOW = {"workers": 1, "min_interval": "500ms"}
 
+pytestmark = pytest.mark.slow  # each starts the command, some thrice; the demo's test does in every run
+
 
 @pytest.fixture
 def source() -> Iterator[Source]:
@@ -187,7 +189,6 @@ def test_a_body_that_trickles_in_holds_nobody_up(serve: Served) -> None:
             each.close()
 
 
-@pytest.mark.slow
 def test_a_body_that_trickles_in_is_cut_after_half_a_minute(serve: Served) -> None:
     with socket.create_connection(("127.0.0.1", serve.port)) as slow:
         slow.sendall(

@@ -6,6 +6,7 @@ import http.client
 import ssl
 
 from batchlab.connections import GuardedConnection, Pool
+from batchlab.framing import FramedResponse
 from batchlab.kinds import ItemError, Kind
 from batchlab.redact import shown
 
@@ -16,14 +17,14 @@ class Answer:
     def __init__(
         self,
         url: str,
-        response: http.client.HTTPResponse,
+        response: FramedResponse,
         connection: GuardedConnection,
         pool: Pool,
         limit_bytes: int | None,
     ) -> None:
         self.url = url  # where the redirects ended
         self.status = response.status
-        self.headers = response.headers
+        self.headers = response.fields
         self.length = response.length  # bytes of the body; None: chunked, or until the connection ends
         self.received = 0  # bytes of the body so far
         self._response = response

@@ -1,5 +1,5 @@
-"""HTTP/1.1 connections to checked addresses, with patience that ends: http.client, because its `readinto`
-moves bytes with the least work.
+"""HTTP/1.1 connections to checked addresses, with patience that ends: http.client reads bodies, because its
+`readinto` moves bytes with the least work.
 
 Every read from the network passes `_Watched`, headers and chunk sizes included, so a source that sends one
 byte now and then cannot hold a worker, wherever in its answer it dawdles.
@@ -7,7 +7,6 @@ byte now and then cannot hold a worker, wherever in its answer it dawdles.
 
 from __future__ import annotations
 
-import http.client
 import io
 import select
 import socket
@@ -20,12 +19,13 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from batchlab.addresses import Address
-from batchlab.framing import FramedResponse
+from batchlab.framing import FramedResponse, request_head
 from batchlab.locations import Location
 from batchlab.tls import TlsSocket
 
 IDLE_SECONDS = 20.0  # common servers keep an idle connection for 60 s or more, load balancers for less
 IDLE_CONNECTIONS = 64  # kept in all; more than any job has workers
+_WITH_BODY = ("POST", "PUT", "PATCH")  # their length is told even where there is none
 
 
 @dataclass(frozen=True)
@@ -124,16 +124,10 @@ class _Incoming(io.BufferedReader):
 
     surplus = False
     waiting = False  # the server waits for the next request
-    ended = False  # the last line that was asked for did not come
 
     def __init__(self, watched: _Watched) -> None:
         super().__init__(watched)
         self._watched = watched
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        line = super().readline(size)
-        self.ended = not line
-        return line
 
     def close(self) -> None:
         if not self.closed:
@@ -153,7 +147,7 @@ class _Makefile:
         return self.incoming
 
 
-class GuardedConnection(http.client.HTTPConnection):
+class GuardedConnection:
     """A connection to `address`, which somebody has checked; the name stays in Host, SNI and certificate.
 
     Over TLS one that `mostly_reads` reads at less cost, and sends at more.
@@ -162,13 +156,13 @@ class GuardedConnection(http.client.HTTPConnection):
     def __init__(
         self, place: Location, address: Address, tls: ssl.SSLContext | None, *, mostly_reads: bool = False
     ) -> None:
-        super().__init__(place.host, place.port)
         self.place = place
         self.address = address
         self.tls = tls
         self.mostly_reads = mostly_reads
         self.fresh = True  # no request was made on it yet
         self.idle_since = 0.0
+        self.sock: socket.socket | None = None  # None: not open
         self._incoming: _Incoming | None = None
 
     def open(self, watch: Watch) -> None:
@@ -194,9 +188,6 @@ class GuardedConnection(http.client.HTTPConnection):
             raise
         self.sock = sock
 
-    def connect(self) -> None:
-        raise ConnectionError("a guarded connection is opened once, to a checked address")
-
     def exchange(
         self,
         method: str,
@@ -204,35 +195,54 @@ class GuardedConnection(http.client.HTTPConnection):
         headers: Mapping[str, str],
         body: bytes | memoryview | None,
         watch: Watch,
-    ) -> http.client.HTTPResponse:
+    ) -> FramedResponse:
         """Sends one request and reads the head of its answer; raises OSError and http.client.HTTPException.
 
-        A body goes out from the memory it is in, without a copy; leave it alone until the answer is here.
+        ValueError for a request that could be read as another. A body goes out from the memory it is in, without
+        a copy; leave it alone until the answer is here.
         """
+        assert self.sock is not None
         self.fresh = False
         self.sock.settimeout(min(watch.patience.stall_seconds, watch.left()))
         made = _Makefile(self.sock, watch)
         self._incoming = made.incoming
-
-        def response(_: socket.socket, **options: Any) -> http.client.HTTPResponse:
-            return FramedResponse(cast(socket.socket, made), **options)
-
-        self.response_class = response  # type: ignore[assignment]
-        target = place.path + (f"?{place.query}" if place.query else "")
-        length = {} if body is None else {"Content-Length": str(len(body))}
-        self.request(method, target, headers={"Host": place.origin.partition("://")[2], **length, **headers})
+        self.sock.sendall(request_head(method, place.target, self._fields(method, place, headers, body)))
         if body:
             # Who refuses may answer and hang up before all is sent; the answer says more than the broken pipe.
             with suppress(BrokenPipeError, ConnectionResetError):
-                self._send_body(memoryview(body), watch)
-        return self.getresponse()
+                self._send_body(self.sock, memoryview(body), watch)
+        response = FramedResponse(cast(socket.socket, made), method=method)
+        try:
+            response.begin()
+        except BaseException:
+            response.close()
+            raise
+        if response.will_close:
+            self.close()
+        return response
 
-    def _send_body(self, body: memoryview, watch: Watch) -> None:
+    def close(self) -> None:
+        """Hangs up; an answer that is being read can still be read."""
+        sock, self.sock = self.sock, None
+        if sock is not None:
+            sock.close()
+
+    def _fields(
+        self, method: str, place: Location, headers: Mapping[str, str], body: bytes | memoryview | None
+    ) -> dict[str, str]:
+        fields = {"Host": place.origin.partition("://")[2]}
+        if body is not None or method in _WITH_BODY:
+            fields["Content-Length"] = str(len(body or b""))
+        if not any(name.lower() == "accept-encoding" for name in headers):
+            fields["Accept-Encoding"] = "identity"
+        return {**fields, **headers}
+
+    def _send_body(self, sock: socket.socket, body: memoryview, watch: Watch) -> None:
         sent = 0
         while sent < len(body):
             watch.left()
             # Not sendall, which over plain http allows all bytes together no more time than the first.
-            sent += self.sock.send(body[sent:])
+            sent += sock.send(body[sent:])
 
     @property
     def surplus(self) -> bool:
@@ -245,6 +255,7 @@ class GuardedConnection(http.client.HTTPConnection):
 
     def quiet(self) -> bool:
         """Whether the server has sent nothing since: a hang-up or a stray answer makes it unfit."""
+        assert self.sock is not None
         if hasattr(select, "poll"):
             poll = select.poll()
             poll.register(self.sock, select.POLLIN)

@@ -6,12 +6,13 @@ one clear line each. What a job may touch is decided later and elsewhere, by the
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar, cast
 from urllib.parse import quote
 
 from pydantic import (
@@ -40,6 +41,8 @@ from batchlab.texts import Line, is_line
 from batchlab.urls import OutputUrl
 
 __all__ = ["JobDocument", "Limits", "Resources", "Types", "canonical", "digest", "load_document"]
+
+P = TypeVar("P", bound=BaseModel)
 
 TYPE_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 Types = Mapping[str, type[BaseModel] | None]  # installed job types and their params; None: not checked
@@ -121,6 +124,14 @@ class JobDocument(BaseModel):
         if model is None:
             raise DocumentError(f"type: {_unknown_type(self.type, known_types())}")
         return model.model_validate(self.params)
+
+    def params_as(self, model: builtins.type[P]) -> P:
+        """The params as `model`, looked through once when that is their type's. Raises ValidationError."""
+        return (
+            cast("P", self.typed_params)
+            if params_model(self.type) is model
+            else model.model_validate(self.params)
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The document as JSON values, without what is at its default."""

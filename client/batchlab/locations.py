@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
@@ -45,19 +45,24 @@ class Location:
     )
     query: str = ""  # https, http only; as sent
 
-    @property
+    @cached_property
     def origin(self) -> str:
         """scheme://host, with the port when it is not the scheme's own."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = f":{self.port}" if self.port and self.port != DEFAULT_PORTS.get(self.scheme) else ""
         return f"{self.scheme}://{host}{port}"
 
-    @property
+    @cached_property
     def url(self) -> str:
         if self.scheme in WEB_SCHEMES:
-            return self.origin + self.path + (f"?{self.query}" if self.query else "")
+            return self.origin + self.target
         path = quote(self.path, safe=_PATH_SAFE)
         return f"{self.origin}{path}" if self.scheme == "file" else f"{self.origin}/{path}"
+
+    @property
+    def target(self) -> str:
+        """What a request to it names: path and query."""
+        return self.path + (f"?{self.query}" if self.query else "")
 
     @property
     def segments(self) -> tuple[str, ...]:

@@ -36,17 +36,21 @@ class JobRecords:
         self.store = store
         self.id = job_id
         self.folder = f"jobs/{job_id}"
+        self._document: JobDocument | None = None  # it is written once
 
     # -- what the job is -----------------------------------------------------------------------------------
 
     def document(self) -> JobDocument:
         """Raises NotFound when the job does not exist."""
+        if self._document is not None:
+            return self._document
         found = self.store.read(f"{self.folder}/job.json")
         if found is None:
             raise NotFound(
                 f"There is no job {self.id} in {self.store.url}. `batchlab list` shows what is there."
             )
-        return _read_as(JobDocument, found.body, f"{self.folder}/job.json")
+        self._document = _read_as(JobDocument, found.body, f"{self.folder}/job.json")
+        return self._document
 
     def exists(self) -> bool:
         """Whether the job does: its submission got as far as job.json."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-__all__ = ["crc32"]
+__all__ = ["crc32", "crc32_combine"]
+
+# (CRC-32 of a, CRC-32 of b, length of b in bytes) -> CRC-32 of a + b; None: zlib's is not offered by Python.
+crc32_combine: Callable[[int, int, int], int] | None
 
 if TYPE_CHECKING:
 
@@ -12,6 +16,8 @@ if TYPE_CHECKING:
 
 else:
     try:
-        from isal.isal_zlib import crc32
+        from isal.isal_zlib import crc32, crc32_combine
     except ImportError:
         from zlib import crc32
+
+        crc32_combine = None

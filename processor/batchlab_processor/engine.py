@@ -57,7 +57,7 @@ def run(records: JobRecords, job: JobType[Any, Any], door: Door) -> End:
         return End(status.state, code, records.report(status.generation), "It had ended.")
     if door.phase == "work":
         _check_shard(records, door, status.generation)
-        if job.durable(job.params.model_validate(records.document().params)) == "job":
+        if job.durable(records.document().params_as(job.params)) == "job":
             return End(status.state, 0, message="This job delivers in one piece: all its work is collect's.")
     lease = records.lease(status.generation, door.run, shard=door.number, waiting=door.waiting)
     if lease is None:
@@ -111,7 +111,7 @@ class _Run:
         self.standing = StatusWriter(records, lease, door.clock, door.phase, door.number)
         self.generation = self.standing.status.generation
         self.limits = self.document.limits
-        self.params = job.params.model_validate(self.document.params)
+        self.params: Any = self.document.params_as(job.params)
         self.durable = job.durable(self.params)
         self.schedules = Schedules(self.limits, door.clock, share=door.shard.count)
         self.progress = Progress(door.clock)

@@ -75,7 +75,7 @@ def run(call: Call) -> int:
     document = records.document()
     job = registry.job_type(document.type)
     try:
-        job.params.model_validate(document.params)
+        document.params_as(job.params)
     except ValidationError as error:  # accepted by another version than this one
         raise DocumentError(problems_of(error, job.params, root="params")) from None
     page = PageWriter(records, settings, call.shard)

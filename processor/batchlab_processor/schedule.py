@@ -276,8 +276,7 @@ class Schedule:
         self._in_flight.add(position)
         self._held[position] = self._bytes_of(position)
         self._pace.started(self._clock.monotonic())
-        self._changed.notify_all()
-        return entry
+        return entry  # nobody waits for a start, so nobody is woken
 
     def _must_announce(self) -> bool:
         return self._announce is not None and self._pending[0] not in self._announced

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from batchlab.authority import Authority
 from batchlab.connections import Patience
+from batchlab.framing import read_head, request_head
 from batchlab.guard import Guard
 from batchlab.kinds import ItemError, Kind
 
@@ -91,3 +93,64 @@ def test_a_head_that_is_cut_off_is_no_answer() -> None:
     ):
         read(url)
     assert raised.value.kind is Kind.NETWORK
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b" folded before the first field\r\nContent-Length: 7\r\n",
+        b"this line is no field\r\nContent-Length: 7\r\n",
+        b": no name\r\nContent-Length: 7\r\n",
+        b"Content-Length : 7\r\n",
+        b"content-length:7\r\n",
+        b"Content-Length:\r\n 7\r\n",
+        b"X-Note: a\rContent-Length: 3\r\nContent-Length: 7\r\n",
+        b"\r\r\nContent-Length: 7\r\n",
+    ],
+)
+def test_a_line_that_is_no_field_ends_no_head_and_hides_no_field(head: bytes) -> None:
+    with saying(b"HTTP/1.1 200 OK\r\n" + head + b"\r\npicture") as url:
+        assert read(url) == b"200 picture"
+
+
+def test_a_field_that_goes_on_is_one_field() -> None:
+    head = read_head(io.BytesIO(b"X-Note: one\r\n\ttwo\r\n  three \r\nX-note: four\r\n\r\n"))
+    assert head.get("x-note") == "one two three"
+    assert head.get_all("X-NOTE") == ["one two three", "four"]
+    assert head.items() == [("X-Note", "one two three"), ("X-note", "four")]
+    assert head.get("absent") is None
+    assert head.get("absent", "") == ""
+
+
+@pytest.mark.parametrize("head", [b"X: y\r\n" * 101, b"X: " + b"y" * 70_000 + b"\r\n"])
+def test_a_head_without_end_is_a_network_failure(head: bytes) -> None:
+    with saying(b"HTTP/1.1 200 OK\r\n" + head) as url, pytest.raises(ItemError) as raised:
+        read(url)
+    assert raised.value.kind is Kind.NETWORK
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "fields"),
+    [
+        ("GET", "/a b", {}),
+        ("GET", "/a\r\nHost: b", {}),
+        ("GET", "", {}),
+        ("GET /b", "/a", {}),
+        ("GET", "/a", {"X-Note": "a\r\nHost: b"}),
+        ("GET", "/a", {"X-Note": "a\nb"}),
+        ("GET", "/a", {"X-Note: b\r\nHost": "c"}),
+        ("GET", "/a", {"": "c"}),
+        ("GET", "/a", {"X-Note": "\u4e2d"}),
+    ],
+)
+def test_a_request_that_could_be_read_as_two_is_never_sent(
+    method: str, target: str, fields: dict[str, str]
+) -> None:
+    with pytest.raises(ValueError, match=r"none may hold|can't encode"):
+        request_head(method, target, fields)
+
+
+def test_a_request_head_is_its_line_and_its_fields() -> None:
+    assert request_head("GET", "/a?b=c%20d", {"Host": "x", "X-Note": "f\u00fcr\tuns"}) == (
+        b"GET /a?b=c%20d HTTP/1.1\r\nHost: x\r\nX-Note: f\xfcr\tuns\r\n\r\n"
+    )

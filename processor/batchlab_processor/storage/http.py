@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from email.message import Message
 from email.utils import parsedate_to_datetime
 from typing import NoReturn
 
 from batchlab.answers import Answer
+from batchlab.framing import Head
 from batchlab.guard import Guard
 from batchlab.kinds import ItemError, Kind
 from batchlab.redact import shown
@@ -191,11 +191,11 @@ def _check_range(url: str, answer: Answer, start: int, end: int | None) -> int:
     return last - first + 1
 
 
-def _is_encoded(headers: Message) -> bool:
+def _is_encoded(headers: Head) -> bool:
     return headers.get("Content-Encoding", "").strip().lower() not in ("", "identity")
 
 
-def _validator(headers: Message, size: int | None) -> str | None:
+def _validator(headers: Head, size: int | None) -> str | None:
     """A strong ETag as it is, else date and size in a form of ours: If-Match takes strong ones only."""
     etag: str = headers.get("ETag", "").strip()
     if _STRONG.fullmatch(etag):
@@ -204,7 +204,7 @@ def _validator(headers: Message, size: int | None) -> str | None:
     return f"modified {modified}, {size} bytes" if modified else None
 
 
-def _modified(headers: Message) -> datetime | None:
+def _modified(headers: Head) -> datetime | None:
     try:
         return parsedate_to_datetime(headers.get("Last-Modified", "")).astimezone(UTC)
     except (ValueError, OverflowError):

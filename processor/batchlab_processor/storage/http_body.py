@@ -6,10 +6,10 @@ import base64
 import binascii
 import hashlib
 import zlib
-from email.message import Message
 from typing import Protocol
 
 from batchlab.answers import Answer
+from batchlab.framing import Head
 from batchlab.kinds import ItemError, Kind
 from batchlab.redact import shown
 from batchlab_processor.storage.base import Probed
@@ -37,7 +37,7 @@ def decoded(url: str, answer: Answer) -> Bytes:
     )
 
 
-def md5_of(headers: Message) -> bytes | None:
+def md5_of(headers: Head) -> bytes | None:
     """The MD5 of the whole body that the server gives (Content-MD5, x-goog-hash), or None."""
     if (
         headers.get("Content-Encoding")
@@ -45,7 +45,7 @@ def md5_of(headers: Message) -> bytes | None:
     ):
         return None  # the digest is that of the packed bytes
     texts = [headers.get("Content-MD5", "")]
-    for line in headers.get_all("x-goog-hash", []):
+    for line in headers.get_all("x-goog-hash"):
         texts += [part.strip()[4:] for part in line.split(",") if part.strip().startswith("md5=")]
     for text in texts:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -50,13 +51,18 @@ def status_error(url: str, answer: Answer, now: datetime) -> ItemError:
 
 def refuse_page(url: str, content_type: str | None, head: bytes) -> None:
     """Raises ItemError(corrupt) when this is a web page or an error message in place of the file asked for."""
-    suffix = PurePosixPath(unquote(urlsplit(url).path)).suffix.lower()
+    suffix = _suffix(url)
     begins = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:16].lower()
     labelled = content_type in ("text/html", "application/xhtml+xml") and suffix not in _PAGES
     if labelled or (suffix in _NEVER_TEXT and begins.startswith(_PAGE_BEGINS)):
         raise ItemError(
             Kind.CORRUPT, f"{shown(url)} is a web page, not the file: perhaps a log-in or an error page."
         )
+
+
+@lru_cache(maxsize=512)  # each answer asks twice
+def _suffix(url: str) -> str:
+    return PurePosixPath(unquote(urlsplit(url).path)).suffix.lower()
 
 
 def _said(answer: Answer) -> bytes:

@@ -21,6 +21,7 @@ from batchlab.settings import Settings
 from batchlab.stores import open_store
 from batchlab_processor import engine
 from batchlab_processor.jobs.zip_export import ZipExport
+from batchlab_processor.jobs.zip_export.dates import submitted_at
 from batchlab_processor.storage import open_storage
 from batchlab_processor.testing import FastClock
 
@@ -127,7 +128,7 @@ class Export:
             end = engine.run(records, ZipExport(), door)
         assert end.report is not None, end.message
         path = self.directory / records.document().typed_params.name
-        return Exported(end.report, path, _shown(records.status().created_at))
+        return Exported(end.report, path, _shown(submitted_at(records.id, datetime.now(UTC))))
 
     def _password(self, ref: str) -> str:
         try:

@@ -56,6 +56,10 @@ class JobRecords:
         """Whether the job does: its submission got as far as job.json."""
         return next(self.store.names(f"{self.folder}/job.json"), None) is not None
 
+    def has_page(self) -> bool:
+        """Whether the job has a token (`batchlab.page.token`): somebody may have its page's address."""
+        return self.store.read(f"{self.folder}/page.json") is not None
+
     def create_document(self, document: JobDocument) -> None:
         """From here the job exists. Raises AlreadyExists."""
         self.store.create(f"{self.folder}/job.json", document.as_json())

@@ -9,13 +9,16 @@ import logging
 import random
 import threading
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from batchlab.errors import BatchlabError
-from batchlab.page import Pages, has_page, open_pages, publish
 from batchlab.records import JobRecords
 from batchlab.settings import Settings
 from batchlab.shards import Shard
 from batchlab_processor.progress import Progress
+
+if TYPE_CHECKING:
+    from batchlab.page import Pages
 
 PAGE_SECONDS = 10.0
 LAST_SECONDS = (
@@ -84,11 +87,13 @@ class PageWriter:
     def _write(self) -> bool:
         """Whether there is a page."""
         try:
+            if self._pages is None and not self._records.has_page():
+                return False
+            from batchlab import page  # most runs have none, and start sooner without
+
             if self._pages is None:
-                if not has_page(self._records):
-                    return False
-                self._pages = open_pages(self._settings, self._records.store)
-            publish(self._records, self._pages, self._settings, eta_seconds=self._eta())
+                self._pages = page.open_pages(self._settings, self._records.store)
+            page.publish(self._records, self._pages, self._settings, eta_seconds=self._eta())
         except Exception as error:  # noqa: BLE001  whatever it is, the job goes on
             if not self._said:
                 self._said = True

@@ -40,6 +40,8 @@ def supervise(arguments: list[str]) -> int:
         environment.setdefault(
             "PYTHONUTF8", "1"
         )  # file names are UTF-8 whatever the locale of a cron job says
+        # pydantic would read the metadata of all distributions for plugins, a twentieth of the start
+        environment.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
         child = subprocess.Popen([sys.executable, "-m", "batchlab_processor", *arguments], env=environment)
         code = signals.wait(child)
         if code >= 0:

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
+from batchlab import page
 from batchlab.errors import ServiceError
 from batchlab.page import open_pages, token
 from batchlab.page.pages import MemoryPages
 from batchlab.settings import Settings
 from batchlab.shards import Shard
 from batchlab.stores.memory import MemoryStore
-from batchlab_processor import page_writer, registry
+from batchlab_processor import registry
 from batchlab_processor.engine import End
 from batchlab_processor.entrypoint import Call, run
 from batchlab_processor.page_writer import PageWriter
@@ -45,7 +46,7 @@ class Watched(MemoryPages):
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
     pages = Watched()
-    monkeypatch.setattr(page_writer, "open_pages", lambda settings, store: pages)
+    monkeypatch.setattr(page, "open_pages", lambda settings, store: pages)
     return pages
 
 

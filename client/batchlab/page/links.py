@@ -28,11 +28,6 @@ def token(records: JobRecords) -> str:
     return str(found.body["token"])
 
 
-def has_page(records: JobRecords) -> bool:
-    """Whether the job has a token: somebody may have its address."""
-    return records.store.read(f"{records.folder}/page.json") is not None
-
-
 def is_token(text: str) -> bool:
     """Whether `text` has the form of a token."""
     return _TOKEN.fullmatch(text) is not None

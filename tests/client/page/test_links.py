@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from batchlab.page import download_url, has_page, is_token, page_url, token
+from batchlab.page import download_url, is_token, page_url, token
 from batchlab.records import JobRecords
 from batchlab.settings import Settings
 from batchlab.stores.memory import MemoryStore
@@ -48,9 +48,9 @@ def test_all_who_ask_first_at_the_same_time_get_one_token(
 
 
 def test_whether_somebody_has_the_address_is_known_without_giving_one(records: JobRecords) -> None:
-    assert not has_page(records)
+    assert not records.has_page()
     token(records)
-    assert has_page(records)
+    assert records.has_page()
 
 
 def test_addresses_stand_under_the_public_one() -> None:

@@ -2,13 +2,14 @@
 #   docker build --platform linux/amd64 -t batchlab .
 #   docker run --rm --read-only batchlab                         (runs the self-test)
 #
-# PYTHON_IMAGE    a Debian with Python 3.11 or newer, venv and pip
+# PYTHON_IMAGE    a Debian with Python 3.11 or newer, venv and pip. Debian 13 has OpenSSL 3.5, with which an export over TLS
+#                 takes two thirds of the time that it takes with Debian 12's 3.0 (docs/performance.md)
 # EXTRA_PACKAGES  your own job types, as pip writes them: "my-jobs==1.2" or "git+https://..."
 # EXTRA_FONTS     Debian packages, for what DejaVu Sans lacks on contact sheets: "fonts-noto-cjk" for Chinese, Japanese
 #                 and Korean names (90 MB), "fonts-noto-core" for most other scripts. DejaVu Sans itself (Latin, Greek,
 #                 Cyrillic, Arabic) comes with contact-sheets
 # REVISION        the commit, for the label
-ARG PYTHON_IMAGE=python:3.13-slim-bookworm
+ARG PYTHON_IMAGE=python:3.13-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS dependencies
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore

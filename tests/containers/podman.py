@@ -194,9 +194,12 @@ def _lock(folder: Path) -> Iterator[None]:
 
 
 def make_base(podman: Podman) -> str:
-    """A Debian with Python, venv and pip, made by debootstrap from this machine's mirror."""
+    """The Debian that the Dockerfile names, with Python, venv and pip, by debootstrap from this machine's mirror."""
     system = podman.folder / "system"
-    codename, mirror = _mirror()
+    [codename] = re.findall(
+        r"^ARG PYTHON_IMAGE=python:[0-9.]+-slim-(\w+)$", (ROOT / "Dockerfile").read_text(), re.M
+    )
+    mirror = _mirror()
     packages = "python3,python3-venv,python3-pip,ca-certificates"
     command = ["debootstrap", "--variant=minbase", f"--include={packages}", codename, str(system), mirror]
     done = subprocess.run(
@@ -226,8 +229,8 @@ def make_base(podman: Podman) -> str:
     return BASE
 
 
-def _mirror() -> tuple[str, str]:
-    """Codename and URL of where this machine's packages come from."""
+def _mirror() -> str:
+    """The URL of where this machine's packages come from; it has all of Debian's releases."""
     release = dict(
         line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line
     )
@@ -235,7 +238,7 @@ def _mirror() -> tuple[str, str]:
     command = ["apt-get", "indextargets", "--format", "$(CODENAME) $(REPO_URI)", "Created-By: Packages"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found = [line.split() for line in said.splitlines()]
-    return codename, next(url for name, url in found if name == codename)
+    return next(url for name, url in found if name == codename)
 
 
 def build(podman: Podman, base: str, *, wheels: Path, packages: str, fonts: str) -> str:

@@ -19,10 +19,13 @@ _NO_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET = re.compile(r"[\x21-\x7e]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_BLANKS = " \t"  # str.strip alone takes control characters and no-break spaces for blanks, too
+_CHUNK_SIZE = re.compile(rb"0*([0-9A-Fa-f]{1,15})[ \t]*")  # 15 digits are an exabyte
+_LENGTH_DIGITS = 18  # so many fit 64 bits
 
 
 class UnclearLength(http.client.HTTPException):
-    """The headers tell two lengths, or one that is no number."""
+    """The headers tell two lengths, or one that is no number of bytes."""
 
 
 class CutHead(http.client.HTTPException):
@@ -83,8 +86,8 @@ def read_head(stream: BinaryIO) -> Head:
                 fields[-1] = (fields[-1][0], f"{fields[-1][1]} {text.strip()}".strip())
             continue
         name, colon, value = text.partition(":")
-        if colon and name.strip():
-            fields.append((name.strip(), value.strip(" \t")))
+        if colon and name.strip(_BLANKS):
+            fields.append((name.strip(_BLANKS), value.strip(_BLANKS)))
     raise http.client.HTTPException(f"more than {_FIELDS} headers")
 
 
@@ -109,27 +112,46 @@ class FramedResponse(http.client.HTTPResponse):
 
     def _frame(self) -> None:
         """Sources: RFC 9112, 6.3; RFC 9110, 8.6."""
-        codings = _listed(self.fields, "Transfer-Encoding")
-        if any(coding not in ("chunked", "identity") for coding in codings):
+        codings = [
+            coding for coding in _listed(self.fields, "Transfer-Encoding") if coding not in ("", "identity")
+        ]
+        if codings not in ([], ["chunked"]):
             raise http.client.UnknownTransferEncoding
         lengths = set(_listed(self.fields, "Content-Length"))
-        self.chunked, self.chunk_left, self.length = "chunked" in codings, None, None
+        self.chunked, self.chunk_left, self.length = bool(codings), None, None
         if not self.chunked and lengths:
             self.length = _only(lengths)
         if self.status in _NO_BODY or 100 <= self.status < 200 or self._method == "HEAD":  # type: ignore[attr-defined]
             self.chunked, self.length = False, 0
-        self.will_close = self._check_close()  # type: ignore[attr-defined]
+        self.will_close = self._check_close() or self._is_last(bool(codings), bool(lengths))  # type: ignore[attr-defined]
         if not self.chunked and self.length is None:
             self.will_close = True
 
+    def _is_last(self, chunks: bool, lengths: bool) -> bool:
+        """Whether what comes after this answer on its connection cannot be trusted to be the next one.
+
+        Sources: RFC 9112, 6.1 (chunks in HTTP/1.0, or with a length beside them) and 9.6; RFC 9110, 7.8.
+        """
+        doubtful = chunks and (lengths or self.version == 10)
+        other_protocol = self.status == HTTPStatus.SWITCHING_PROTOCOLS
+        return doubtful or other_protocol or "close" in _listed(self.fields, "Connection")
+
+    def _read_next_chunk_size(self) -> int:
+        """Raises ValueError for what is no size; http.client takes -3, 0x3 and 1_0 for one, and one that is cut off."""
+        line = self.fp.readline(_LINE_BYTES + 1)
+        size = _CHUNK_SIZE.fullmatch(line.partition(b";")[0].rstrip(b"\r\n"))
+        if size is None or not line.endswith(b"\n"):
+            raise ValueError("no size of a chunk")
+        return int(size[1], 16)
+
 
 def _listed(head: Head, name: str) -> list[str]:
-    return [each.strip().lower() for line in head.get_all(name) for each in line.split(",")]
+    return [each.strip(_BLANKS).lower() for line in head.get_all(name) for each in line.split(",")]
 
 
 def _only(lengths: set[str]) -> int:
     """A length that is repeated is that length."""
     length = lengths.pop()
-    if lengths or not (length.isascii() and length.isdigit()):
+    if lengths or not (length.isascii() and length.isdigit()) or len(length) > _LENGTH_DIGITS:
         raise UnclearLength
     return int(length)

@@ -11,7 +11,7 @@ from typing import IO, Any
 from pydantic import ValidationError
 
 from batchlab.cli.places import is_url, url_of
-from batchlab.csv_lines import read_table
+from batchlab.csv_lines import ITEM_COLUMNS, read_table
 from batchlab.errors import DocumentError
 from batchlab.jobs.zip_export import ItemSpec
 from batchlab.problems import problems_of
@@ -92,16 +92,14 @@ def _json_array(lines: IO[str]) -> Iterator[tuple[str, Any]]:
 
 def _csv_rows(lines: IO[str]) -> Iterator[tuple[str, Any]]:
     """Each row by its header line; empty cells are absent, and a size is a number."""
-    table = read_table(lines)
-    if "url" not in (table.fieldnames or []):
-        raise csv.Error("its first line names no column url. Columns: url, name, id, size, takenAt")
-    for row in table:
-        item: dict[str, Any] = {
-            column: cell for column, cell in row.items() if column is not None and cell not in ("", None)
-        }
-        if row.get(None):
+    table = read_table(lines, ITEM_COLUMNS)
+    if "url" not in table.columns:
+        raise csv.Error(f"its first line names no column url. Columns: {', '.join(ITEM_COLUMNS)}")
+    for row in table.rows:
+        item: dict[str, Any] = dict(row.cells)
+        if row.too_many:
             item["more cells than the first line"] = True
         size = item.get("size")
         if isinstance(size, str) and size.isascii() and size.isdigit():
             item["size"] = int(size)
-        yield f":{table.line_num}", item
+        yield f":{row.line}", item

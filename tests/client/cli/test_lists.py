@@ -41,6 +41,12 @@ def test_a_csv_file_may_be_separated_as_the_spreadsheets_of_many_countries_do(
     assert [item.name for item in read_list(file)] == ["Ana, Ben.jpg"]
 
 
+def test_a_csv_file_may_have_its_header_in_capitals_and_rows_without_anything(here: Path) -> None:
+    file = here / "photos.csv"
+    file.write_bytes(b"\xef\xbb\xbf\r\nURL,Name,TakenAt\r\n,,\r\nhttps://example.com/1.jpg,a.jpg,\r\n,,\r\n")
+    assert [(item.url, item.name) for item in read_list(file)] == [("https://example.com/1.jpg", "a.jpg")]
+
+
 def test_json_lines_and_a_json_list_hold_urls_or_objects(here: Path) -> None:
     lines = here / "photos.jsonl"
     lines.write_text('"https://example.com/1.jpg"\n{"url": "2.jpg", "id": 2}\n')

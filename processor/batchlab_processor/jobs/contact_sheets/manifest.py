@@ -16,6 +16,11 @@ from batchlab_processor.jobs.contact_sheets.participant import Candidate, Found,
 
 LARGEST_BYTES = 128 * 1024 * 1024  # decompressed: a million photos
 _PHOTO_COLUMNS = ("url", "key", "number", "topic", "caption")  # of a CSV; all others are the participant's
+_COLUMNS = (
+    *_PHOTO_COLUMNS,
+    "reference",
+    "verified",
+)  # found in any case; others are placeholders as they stand
 _EXPECTED = "Expected a JSON array, JSON lines, or CSV with a header line that has reference and url."
 
 
@@ -56,19 +61,17 @@ def _rows(text: str) -> tuple[list[tuple[str, Any]], tuple[str, ...]]:
 
 
 def _from_csv(text: str) -> Iterator[tuple[str, Any]]:
-    table = read_table(io.StringIO(text, newline=""))
-    columns = table.fieldnames or []
-    if "reference" not in columns or not {"url", "key"} & set(columns):
+    table = read_table(io.StringIO(text, newline=""), _COLUMNS)
+    if "reference" not in table.columns or not {"url", "key"} & set(table.columns):
         raise csv.Error("its first line has no column reference, or none of url and key")
     people: dict[str, tuple[str, dict[str, Any]]] = {}
-    for row in table:
-        if None in row:
-            raise csv.Error(f"line {table.line_num} has more cells than the header line")
-        cells = {name: value for name, value in row.items() if value}
-        own = {name: value for name, value in cells.items() if name not in _PHOTO_COLUMNS}
-        photo = {name: value for name, value in cells.items() if name in _PHOTO_COLUMNS}
+    for row in table.rows:
+        if row.too_many:
+            raise csv.Error(f"line {row.line} has more cells than the header line")
+        own = {name: value for name, value in row.cells.items() if name not in _PHOTO_COLUMNS}
+        photo = {name: value for name, value in row.cells.items() if name in _PHOTO_COLUMNS}
         _, person = people.setdefault(
-            cells.get("reference", ""), (f"line {table.line_num}", {**own, "photos": []})
+            row.cells.get("reference", ""), (f"line {row.line}", {**own, "photos": []})
         )
         if "url" in photo or "key" in photo:
             person["photos"].append(photo)

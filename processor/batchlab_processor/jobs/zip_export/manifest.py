@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from pydantic import ValidationError
 
-from batchlab.csv_lines import read_table
+from batchlab.csv_lines import ITEM_COLUMNS, Row, read_table
 from batchlab.jobs.zip_export import ItemSpec, Manifest
 from batchlab.kinds import ItemError, Kind
 from batchlab.problems import problems_of
@@ -87,22 +87,23 @@ class _Hashed:
 
 
 def _items(text: TextIO) -> Iterator[tuple[str, Any]]:
-    lines = _lines(text)
-    first = next((line for line in lines if line.strip()), "")
+    lines = enumerate(_lines(text), start=1)
+    begin, first = next(((number, line) for number, line in lines if line.strip()), (1, ""))
     if first.lstrip().startswith("["):
         array = json.loads(first + text.read())
         yield from ((f"[{position}]", item) for position, item in enumerate(array))
     elif first.lstrip().startswith(("{", '"{', '"h', '"s')) and _is_json(first):
-        yield "line 1", json.loads(first)
-        for number, line in enumerate(lines, start=2):
+        yield f"line {begin}", json.loads(first)
+        for number, line in lines:
             if line.strip():
                 yield f"line {number}", json.loads(line)
     elif first:
-        table = read_table(chain([first], lines))
-        if "url" not in (table.fieldnames or []):
+        blank = [""] * (begin - 1)
+        table = read_table(chain(blank, [first], (line for _, line in lines)), ITEM_COLUMNS)
+        if "url" not in table.columns:
             raise csv.Error("its first line has no column url")
-        for row in table:
-            yield f"line {table.line_num}", _from_row(row)
+        for row in table.rows:
+            yield f"line {row.line}", _from_row(row)
 
 
 def _is_json(line: str) -> bool:
@@ -121,14 +122,14 @@ def _lines(text: TextIO) -> Iterator[str]:
         yield line
 
 
-def _from_row(row: dict[str | Any, Any]) -> Any:
-    """A CSV row as an item: empty cells are absent, and a size is a number."""
-    item = {name: value for name, value in row.items() if value not in ("", None)}
+def _from_row(row: Row) -> dict[str, Any]:
+    """A CSV row as an item: a size is a number."""
+    item: dict[str, Any] = dict(row.cells)
     size = item.get("size")
     if isinstance(size, str) and size.isascii() and size.isdigit():
         item["size"] = int(size)
-    if None in item:
-        item["more cells than the header line has"] = item.pop(None)
+    if row.too_many:
+        item["more cells than the header line has"] = True
     return item
 
 

@@ -46,6 +46,11 @@ def planned(sheets: Sheets, path: Path, content: str | bytes, **more: Any) -> st
         ("list.json", json.dumps({"participants": PEOPLE, "sponsors": []}, indent=2)),
         ("list.jsonl", "\n".join(map(json.dumps, PEOPLE))),
         ("list.csv", CSV),
+        (
+            "list.csv",
+            CSV.replace("reference", "Reference ").replace("url", "URL").replace("verified", "VERIFIED"),
+        ),
+        ("list.csv", CSV.replace("1002", ",,,,\r\n\r\n1002") + ",,,,\r\n"),
         ("list.csv.gz", gzip.compress(b"\xef\xbb\xbf" + CSV.encode())),
     ],
 )

@@ -8,6 +8,7 @@ async with AsyncClient.from_env() as client:
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
@@ -161,14 +162,17 @@ class AsyncJob:
         return exit_code(self.state)
 
     async def refresh(self) -> JobInfo:
-        self._look = await self._asker.ask(http_asks.look(self.id, self._look))
+        await self._refresh(lambda: math.inf)
         return self.info
+
+    async def _refresh(self, left: Callable[[], float]) -> None:
+        self._look = await self._asker.ask(http_asks.look(self.id, self._look), left)
 
     async def watch(self, timeout: Timeout = None) -> AsyncIterator[JobInfo]:
         following = Following(self.id, timeout)
         while True:
             try:
-                await self.refresh()
+                await self._refresh(following.left)
             except ServiceError as error:
                 await self._asker.sleep(following.failed(error))
                 continue
@@ -236,13 +240,13 @@ class _Asker:
         self.sleep = sleep
         self.client = httpx.AsyncClient(transport=transport, **endpoint.client_options())
 
-    async def ask(self, ask: Ask[T]) -> T:
-        steps = exchange(ask, self._endpoint.base, self._patience)
+    async def ask(self, ask: Ask[T], left: Callable[[], float] = lambda: math.inf) -> T:
+        steps = exchange(ask, self._endpoint.base, self._patience, left)
         step = next(steps)
         while True:
             try:
                 if isinstance(step, Send):
-                    step = steps.send(await self._sent(ask))
+                    step = steps.send(await self._sent(ask, left()))
                 else:
                     await self.sleep(step.seconds)
                     step = next(steps)
@@ -250,8 +254,8 @@ class _Asker:
                 answer: T = done.value
                 return answer
 
-    async def _sent(self, ask: Ask[T]) -> httpx.Response | httpx.HTTPError:
+    async def _sent(self, ask: Ask[T], left_seconds: float) -> httpx.Response | httpx.HTTPError:
         try:
-            return await self.client.send(self._endpoint.request(self.client, ask))
+            return await self.client.send(self._endpoint.request(self.client, ask, left_seconds))
         except httpx.HTTPError as error:
             return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -33,11 +34,16 @@ class Following:
         self._until = None if seconds is None else self._began + seconds
         self._quiet_seconds = _FIRST_SECONDS
         self._away_since: float | None = None
+        self._failure: ServiceError | None = None  # of the last look
         self._seen: JobInfo | None = None
+
+    def left(self) -> float:
+        """Seconds until its timeout; infinite without one."""
+        return math.inf if self._until is None else self._until - self._monotonic()
 
     def news(self, look: Look) -> bool:
         """Whether the look shows anything that the one before did not."""
-        self._away_since = None
+        self._away_since = self._failure = None
         new = look.info != self._seen
         self._quiet_seconds = _FIRST_SECONDS if new else min(self._quiet_seconds * 1.5, _LONGEST_SECONDS)
         self._seen = look.info
@@ -50,20 +56,20 @@ class Following:
 
     def failed(self, error: ServiceError) -> float:
         """Seconds until the next look after one that failed. Raises the error after 5 minutes of them."""
-        now = self._monotonic()
+        now, self._failure = self._monotonic(), error
         self._away_since = now if self._away_since is None else self._away_since
-        if self._seen is None or now - self._away_since >= _OUTAGE_SECONDS:
+        if now - self._away_since >= _OUTAGE_SECONDS:
             raise error
         return self._within(_AFTER_FAILURE_SECONDS)
 
     def _within(self, seconds: float) -> float:
         if self._until is None:
             return max(seconds, _SHORTEST_SECONDS)
-        left = self._until - self._monotonic()
-        if left <= 0:
+        if (left := self.left()) <= 0:
             raise WaitTimeout(
                 f"Job {self._id} had not ended after {duration(self._monotonic() - self._began)}"
                 f"{self._standing()}. It goes on: wait again, or look with batchlab watch {self._id}"
+                f"{'' if self._failure is None else f'. The last look failed: {self._failure}'}"
             )
         return min(max(seconds, _SHORTEST_SECONDS), left)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -46,9 +47,14 @@ class HttpBackend:
     def get(self, job_id: str) -> JobInfo:
         return self.look(job_id).info
 
-    def look(self, job_id: str, earlier: Look | None = None) -> Look:
-        """As `get`, with when to look again; a job that is as in `earlier` is not sent again."""
-        return self._ask(http_asks.look(job_id, earlier))
+    def look(
+        self, job_id: str, earlier: Look | None = None, left: Callable[[], float] = lambda: math.inf
+    ) -> Look:
+        """As `get`, with when to look again; a job that is as in `earlier` is not sent again.
+
+        `left` gives the seconds that the caller has: an attempt is neither waited for nor repeated beyond them.
+        """
+        return self._ask(http_asks.look(job_id, earlier), left)
 
     def list(self, query: JobQuery) -> JobPage:
         return self._ask(http_asks.listing(query))
@@ -80,13 +86,13 @@ class HttpBackend:
         """Closes its connections; nothing can be asked any more."""
         self._client.close()
 
-    def _ask(self, ask: Ask[T]) -> T:
-        steps = exchange(ask, self._endpoint.base, self._patience)
+    def _ask(self, ask: Ask[T], left: Callable[[], float] = lambda: math.inf) -> T:
+        steps = exchange(ask, self._endpoint.base, self._patience, left)
         step = next(steps)
         while True:
             try:
                 if isinstance(step, Send):
-                    step = steps.send(self._sent(ask))
+                    step = steps.send(self._sent(ask, left()))
                 else:
                     self._sleep(step.seconds)
                     step = next(steps)
@@ -94,8 +100,8 @@ class HttpBackend:
                 answer: T = done.value
                 return answer
 
-    def _sent(self, ask: Ask[T]) -> httpx.Response | httpx.HTTPError:
+    def _sent(self, ask: Ask[T], left_seconds: float) -> httpx.Response | httpx.HTTPError:
         try:
-            return self._client.send(self._endpoint.request(self._client, ask))
+            return self._client.send(self._endpoint.request(self._client, ask, left_seconds))
         except httpx.HTTPError as error:
             return error

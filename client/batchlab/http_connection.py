@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 60.0  # of one try: a function that starts cold and checks 100,000 items takes 20
 _CONNECT_SECONDS = 10.0
+_SHORTEST_SECONDS = 5.0  # what a request gets at least, however little time its caller has left
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,10 @@ class Endpoint:
 
     def client_options(self) -> dict[str, Any]:
         """What an httpx client is made with: no redirects; a proxy of the environment, but not to this machine."""
-        import httpx
 
         from batchlab.guard import trusted_tls
 
         options: dict[str, Any] = {
-            "timeout": httpx.Timeout(TIMEOUT_SECONDS, connect=_CONNECT_SECONDS),
             "headers": {"accept": "application/json, application/problem+json", "user-agent": "batchlab"},
             "trust_env": not _here(self.host),
         }
@@ -74,12 +73,20 @@ class Endpoint:
             options["headers"]["authorization"] = f"Bearer {self.token}"
         return options
 
-    def request(self, client: httpx.Client | httpx.AsyncClient, ask: Ask[Any]) -> httpx.Request:
-        """The request for `ask`, in UTF-8."""
+    def request(
+        self, client: httpx.Client | httpx.AsyncClient, ask: Ask[Any], left_seconds: float
+    ) -> httpx.Request:
+        """The request for `ask`, in UTF-8; it waits no longer than `left_seconds`, but 5 at least."""
+        import httpx
+
         headers = dict(ask.headers)
         if ask.body is not None:
             headers["content-type"] = "application/json"
-        return client.build_request(ask.method, self.base + ask.target, headers=headers, content=ask.body)
+        longest = min(TIMEOUT_SECONDS, max(left_seconds, _SHORTEST_SECONDS))
+        timeout = httpx.Timeout(longest, connect=min(longest, _CONNECT_SECONDS))
+        return client.build_request(
+            ask.method, self.base + ask.target, headers=headers, content=ask.body, timeout=timeout
+        )
 
 
 def _here(host: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -57,9 +57,12 @@ class Send:
 
 
 def exchange(
-    ask: Ask[T], base: str, patience: Patience
+    ask: Ask[T], base: str, patience: Patience, left: Callable[[], float]
 ) -> Generator[Send | Sleep, httpx.Response | httpx.HTTPError | None, T]:
-    """What to do, step by step, until the answer is there; returns it or raises the error it means."""
+    """What to do, step by step, until the answer is there; returns it or raises the error it means.
+
+    Nothing is repeated once `left()` seconds do not last for the pause before it.
+    """
     import httpx
 
     attempt = 0
@@ -79,7 +82,10 @@ def exchange(
             again = again and not isinstance(came, httpx.UnsupportedProtocol) and not _untrusted(came)
         if not again or attempt >= patience.attempts or (asked or 0) > LONGEST_PAUSE_SECONDS:
             raise failure
-        yield Sleep(patience.pause(attempt, asked))
+        pause = patience.pause(attempt, asked)
+        if pause >= left():
+            raise failure
+        yield Sleep(pause)
 
 
 def error_of(answer: httpx.Response, base: str) -> BatchlabError:

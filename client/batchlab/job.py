@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 
@@ -58,12 +59,15 @@ class Job:
 
     def refresh(self) -> JobInfo:
         """Where it stands now."""
+        self._refresh(lambda: math.inf)
+        return self.info
+
+    def _refresh(self, left: Callable[[], float]) -> None:
         # what a wish answered has no validator, so the first look after it is whole
         if isinstance(self._backend, HttpBackend):
-            self._look = self._backend.look(self.id, self._look)
+            self._look = self._backend.look(self.id, self._look, left)
         else:
             self._look = Look(self._backend.get(self.id))
-        return self.info
 
     def watch(self, timeout: Timeout = None) -> Iterator[JobInfo]:
         """Each change that is seen, the present state first, to the end. `timeout` in seconds.
@@ -73,7 +77,7 @@ class Job:
         following = Following(self.id, timeout)
         while True:
             try:
-                self.refresh()
+                self._refresh(following.left)
             except ServiceError as error:
                 self._sleep(following.failed(error))
                 continue

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from batchlab import Client, ContactSheets, SelfTest, ZipExport, load_document
 from batchlab.api import JobInfo
 from batchlab.errors import DocumentError, ServiceError, UsageError, WaitTimeout
 from batchlab.following import Following
-from batchlab.http_asks import Look
+from batchlab.http_asks import Look, look
 from batchlab.http_backend import HttpBackend
+from batchlab.http_connection import Endpoint as Address
 from batchlab.http_protocol import Patience
 from batchlab.job import Job
 from batchlab.jobs.contact_sheets import ContactSheetsParams
@@ -20,7 +23,7 @@ from batchlab.jobs.self_test import SelfTestParams
 from batchlab.jobs.sheet_style import SheetStyle
 from batchlab.jobs.zip_export import ZipExportParams
 from batchlab.status import Counts, State
-from tests.client.scripted_endpoint import Endpoint, Says, scripted_endpoint
+from tests.client.scripted_endpoint import HANG_UP, Endpoint, Says, scripted_endpoint
 from tests.client.test_http_backend import ID, INFO
 
 
@@ -234,9 +237,35 @@ def test_a_service_that_is_away_for_minutes_does_not_end_a_wait() -> None:
         following.failed(error)
 
 
-def test_a_service_that_never_answered_is_said_at_once() -> None:
-    with pytest.raises(ServiceError, match="away"):
-        Following(ID).failed(ServiceError("away"))
+def test_a_service_that_restarts_between_submission_and_first_look_is_waited_for(endpoint: Endpoint) -> None:
+    slept: list[float] = []
+    backend = HttpBackend(endpoint.url, patience=Patience(attempts=1))
+    endpoint.answers(HANG_UP, Says(status=503), Says(INFO | {"state": "succeeded"}))
+    job = Job(backend, JobInfo.model_validate(INFO), sleep=slept.append)
+    assert job.wait().state is State.SUCCEEDED
+    assert slept == [5, 5]
+    backend.close()
+
+
+@pytest.mark.parametrize("trouble", [HANG_UP, Says(status=503, headers={"Retry-After": "30"})])
+def test_a_wait_ends_in_time_whatever_the_service_asks_for(endpoint: Endpoint, trouble: Says) -> None:
+    slept: list[float] = []
+    backend = HttpBackend(
+        endpoint.url, patience=Patience(first_seconds=30, longest_seconds=30), sleep=slept.append
+    )
+    endpoint.answers(trouble)
+    job = Job(backend, JobInfo.model_validate(INFO))
+    with pytest.raises(WaitTimeout, match="The last look failed: http://127"):
+        job.wait(timeout=0.2)
+    assert slept == []
+    backend.close()
+
+
+@pytest.mark.parametrize(("left", "seconds"), [(-1.0, 5.0), (0.0, 5.0), (7.0, 7.0), (math.inf, 60.0)])
+def test_a_request_waits_no_longer_than_its_caller_has_time(left: float, seconds: float) -> None:
+    request = Address.parse("https://jobs.example.com").request(httpx.Client(), look(ID), left)
+    assert request.extensions["timeout"]["read"] == seconds
+    assert request.extensions["timeout"]["connect"] == min(seconds, 10.0)
 
 
 def test_a_job_is_watched_through_an_outage(endpoint: Endpoint) -> None:

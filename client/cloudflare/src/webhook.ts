@@ -51,7 +51,7 @@ export async function unwrapWebhook(request: Request, secrets: string | readonly
   }
   const body = await bodyOf(request);
   const signed = concatenated([new TextEncoder().encode(`${id}.${timestamp}.`), body]);
-  const keys = (typeof secrets === 'string' ? secrets.trim().split(/\s+/) : secrets).map(secretBytes);
+  const keys = secretsIn(secrets).map(secretBytes);
   if (!(await anyMatches(keys, signed, signatures))) {
     throw new WebhookError('The signature is not ours: is the secret the one that the service signs with?', 401);
   }
@@ -85,11 +85,21 @@ async function bodyOf(request: Request): Promise<Uint8Array<ArrayBuffer>> {
 function parsed(body: Uint8Array): Omit<WebhookEvent, 'id'> {
   try {
     const found = JSON.parse(new TextDecoder().decode(body)) as Partial<WebhookEvent> | null;
-    if (typeof found?.type === 'string' && typeof found.data === 'object') return found as Omit<WebhookEvent, 'id'>;
+    if (typeof found?.type === 'string' && typeof found.data === 'object' && found.data !== null) return found as Omit<WebhookEvent, 'id'>;
   } catch {
     // told below
   }
   throw new WebhookError('The webhook is signed, and its body is no event: is the sender newer than this package?', 400);
+}
+
+/** An environment without the variable gives undefined, whatever its type says. */
+function secretsIn(secrets: string | readonly string[] | undefined): string[] {
+  const texts = typeof secrets === 'string' ? [secrets] : (secrets ?? []);
+  const found = texts.flatMap((text) => text.trim().split(/\s+/)).filter((text) => text !== '');
+  if (found.length === 0) {
+    throw new WebhookError('There is no webhook secret: wrangler secret put BATCHLAB_WEBHOOK_SECRET sets the one of the service.', 500);
+  }
+  return found;
 }
 
 function secretBytes(secret: string): Uint8Array<ArrayBuffer> {

@@ -71,5 +71,20 @@ describe('unwrapWebhook', () => {
   it('says so when the secret is none', async () => {
     expect((await refused({}, 'whsec_&&')).message).toContain('not base64');
     expect((await refused({}, '')).status).toBe(500);
+    expect((await refused({}, [])).message).toContain('no webhook secret');
+    const unset = undefined as unknown as string; // an environment without the variable
+    await expect(unwrapWebhook(request(), unset)).rejects.toMatchObject({ status: 500 });
+  });
+
+  it('takes secrets with spaces between them wherever they stand', async () => {
+    expect((await unwrapWebhook(request(), [`${OTHER} ${SECRET}`])).id).toBe('msg_1');
+    expect((await unwrapWebhook(request(), ` ${OTHER}  ${SECRET}\n`)).id).toBe('msg_1');
+  });
+
+  it('refuses an event without data, though it is signed', async () => {
+    const body = '{"type": "job.succeeded", "data": null}';
+    const at = new Date();
+    const headers = { 'webhook-signature': new Webhook(SECRET).sign('msg_1', at, body) };
+    expect((await refused({ at, body, headers })).status).toBe(400);
   });
 });

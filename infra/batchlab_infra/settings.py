@@ -34,6 +34,8 @@ _DIGEST = r"sha256:[0-9a-f]{64}"
 _PINNED = re.compile(rf"({_DIGEST}|[a-z0-9][^\s@]*@{_DIGEST})\Z")
 _SUBNET = re.compile("subnet-[0-9a-f]+")
 _SECRET_NAME = r"^[A-Z][A-Z0-9_]{0,62}$"  # noqa: S105  the form of a name
+_EXPRESS = "-express"  # names.Names.express_job_queue
+_NO_BUCKETS = ("sthree-", "amzn-s3-demo-")  # Source: Amazon S3 User Guide, "Bucket naming rules"
 _TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 _DAY = "(MON|TUE|WED|THU|FRI|SAT|SUN)"
 _DAYS = rf"^{_DAY}(-{_DAY})?(,{_DAY}(-{_DAY})?)*$"
@@ -233,7 +235,12 @@ class StackSettings(BaseModel):
 
     @model_validator(mode="after")
     def _together(self) -> Self:
-        problems = [*self._image_problems(), *self._network_problems(), *self._machine_problems()]
+        problems = [
+            *self._name_problems(),
+            *self._image_problems(),
+            *self._network_problems(),
+            *self._machine_problems(),
+        ]
         problems += self._secret_problems()
         try:
             wrong = misfit(self.instance_types, self.vcpus, self.memory_mib)
@@ -253,6 +260,21 @@ class StackSettings(BaseModel):
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _name_problems(self) -> list[str]:
+        """Names that AWS would refuse half way through a deployment, or that are another stack's."""
+        if len(self.name) < 2 or "--" in self.name:
+            return [f"name: {self.name}: Amazon ECR takes two letters or more, and no -- among them."]
+        if f"{self.name}-".startswith(_NO_BUCKETS):
+            return [
+                f"name: Amazon S3 makes no bucket whose name begins with {self.name}-. Choose another name."
+            ]
+        if self.name.endswith(_EXPRESS):
+            other = self.name.removesuffix(_EXPRESS)
+            return [
+                f"name: {self.name}-job-queue is the express queue of a stack {other}. Choose another name."
+            ]
+        return []
 
     def _image_problems(self) -> list[str]:
         if not self.image or self.allow_unpinned_image or _PINNED.match(self.image):

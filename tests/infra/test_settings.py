@@ -104,6 +104,25 @@ def test_a_budget_needs_somebody_to_tell() -> None:
     assert "alarm_email" in refused(monthly_budget_usd="50")
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a", "Amazon ECR takes two letters or more"),
+        ("a--b", "no -- among them"),
+        ("sthree", "no bucket whose name begins with sthree-"),
+        ("amzn-s3-demo-lab", "no bucket"),
+        ("lab-express", "lab-express-job-queue is the express queue of a stack lab"),
+    ],
+)
+def test_a_name_that_would_end_a_deployment_half_way_is_refused_before(name: str, said: str) -> None:
+    assert said in refused(name=name)
+
+
+def test_names_that_only_resemble_those_are_taken() -> None:
+    for name in ("ab", "a-b-c", "express", "sthreehouse", "lab-express-2", "a" * 30):
+        assert read({"name": name}, {}).name == name
+
+
 @pytest.mark.parametrize("name", ["Batchlab", "1lab", "a" * 31, "lab-", "my lab"])
 def test_a_name_that_aws_would_refuse_is_refused_here(name: str) -> None:
     assert "BATCHLAB_STACK_NAME" in refused(name=name)

@@ -12,6 +12,10 @@ from batchlab.store import Store
 
 _TOKEN = re.compile(r"[0-9A-Za-z_-]{16,}")  # else pages/ as a whole could be meant
 
+_OURS = re.compile(
+    r"(g[0-9]+/([a-z]+/)?)?[^/]+\.jsonl?"
+)  # decision 0003; a store in a bucket may hold other keys
+
 
 def documents_of(records: JobRecords, index: tuple[str, ...]) -> Iterator[str]:
     """The names of all documents of the job, in the order in which they are to be deleted: the index goes last."""
@@ -22,7 +26,7 @@ def documents_of(records: JobRecords, index: tuple[str, ...]) -> Iterator[str]:
     yield from _key_of(records, store)
     yield from list(store.names(f"pending/{records.id}"))
     last = (f"{folder}page.json", f"{folder}job.json", f"{folder}status.json")
-    names = list(store.names(folder))
+    names = [name for name in store.names(folder) if _OURS.fullmatch(name.removeprefix(folder))]
     yield from (name for name in names if name not in last)
     yield from (name for name in last if name in names)
     yield from index

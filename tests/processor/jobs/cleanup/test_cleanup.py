@@ -239,6 +239,22 @@ def test_other_documents_of_the_store_are_nobodys_business(laboratory: Laborator
     assert [name for name in strange if laboratory.store.read(name) is None] == []
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_what_somebody_else_put_among_the_documents_of_a_job_stays(
+    laboratory: Laboratory, dry_run: bool
+) -> None:
+    old = laboratory.job(ended=OLD, expires=None)
+    strange = [
+        f"{old.folder}/{name}"
+        for name in ("notes.txt", "g1/album.zip", "backup/job.json", "g1/ledger/old/a.jsonl", "G1/a.json")
+    ]
+    for name in strange:
+        laboratory.store.create(name, {})
+    ours = [name for name in laboratory.documents(old) if name not in strange]
+    assert deleted(laboratory.clean(dry_run=dry_run)) == {"documents": len(ours)}
+    assert sorted(laboratory.documents(old)) == sorted([*strange, *(ours if dry_run else [])])
+
+
 class Killed(BaseException):
     """As if the process were gone."""
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Literal
+from urllib.parse import quote
 
 from batchlab.errors import NotFound
 from batchlab.kinds import ItemError, Kind
+from batchlab.ledger import fold
+from batchlab.outcome import Done
 from batchlab.records import JobRecords, list_jobs
 from batchlab.report import Artifact
 from batchlab.status import Status
@@ -17,14 +21,29 @@ from batchlab_processor.jobs.cleanup.finding import expiry
 Verdict = Literal["delete", "gone", "refused", "foreign", "named"]
 
 _TYPE_WORD = "batchlab-type"  # metadata of every object that our job types deliver
+# The one type of ours whose report does not name all that it delivered: its ledger does, as `keys` and `page_bytes`.
+_LISTS_SOME = "contact-sheets"
 _SLACK = timedelta(minutes=1)  # between the clocks of whoever submits and the store's
 
 
 def delivered(records: JobRecords, status: Status) -> list[Artifact]:
     """What all generations of the job have delivered, each place once, as it was last written."""
-    reports = [records.report(generation) for generation in range(1, status.generation + 1)]
-    found = {artifact.url: artifact for report in reports if report for artifact in report.artifacts}
+    found: dict[str, Artifact] = {}
+    for generation in range(1, status.generation + 1):
+        report = records.report(generation)
+        found |= {artifact.url: artifact for artifact in (report.artifacts if report else ())}
+        if status.type == _LISTS_SOME:
+            found |= {artifact.url: artifact for artifact in _sheets(records, generation)}
     return list(found.values())
+
+
+def _sheets(records: JobRecords, generation: int) -> Iterator[Artifact]:
+    output = str(records.document().output).rstrip("/")
+    for outcome in fold(records.store, records.id, generation).outcomes.values():
+        if isinstance(outcome, Done):
+            made = outcome.result
+            for key, size_bytes in zip(made["keys"], made.get("page_bytes", ()), strict=False):
+                yield Artifact(name=key, url=f"{output}/{quote(key)}", size_bytes=size_bytes)
 
 
 def judge(artifact: Artifact, status: Status, named: Named, ctx: Context) -> Verdict:

@@ -23,7 +23,7 @@ from batchlab_processor.jobs.contact_sheets.updates import Told, keep_pending, t
 
 __all__ = ["ContactSheets"]
 
-ARTIFACTS_LISTED = 1_000  # each is a link on the customer's page; the report's facts have all keys
+ARTIFACTS_LISTED = 1_000  # each is a link on the customer's page; cleanup finds the others in the ledger
 
 
 class ContactSheets(JobType[Participant, Made]):
@@ -58,16 +58,12 @@ class ContactSheets(JobType[Participant, Made]):
         ctx.confirm()
         told = _tell(summary, ctx)
         ctx.report_facts.update(summary.facts(told, ctx.facts, planning.reasons(ctx.params)))
-        made = islice(sorted(summary.made.items()), ARTIFACTS_LISTED)
-        return [
-            Artifact(
-                name=sheet.keys[0],
-                url=output_url(sheet.keys[0], ctx),
-                size_bytes=sheet.size_bytes,
-                content_type=sheet.content_type,
-            )
-            for _, sheet in made
-        ]
+        pages = (
+            Artifact(name=key, url=output_url(key, ctx), size_bytes=size, content_type=sheet.content_type)
+            for _, sheet in sorted(summary.made.items())
+            for key, size in zip(sheet.keys, sheet.page_bytes or (sheet.size_bytes,), strict=False)
+        )
+        return list(islice(pages, ARTIFACTS_LISTED))
 
 
 def _tell(summary: Summary, ctx: Context) -> Told:

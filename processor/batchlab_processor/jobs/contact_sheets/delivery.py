@@ -70,10 +70,13 @@ class Standing:
     def made(self, participant: Participant) -> Made:
         """The sheet that is there, as if we had made it."""
         assert self._probed is not None
+        keys = page_keys(participant.key, int(self._metadata.get(PAGES_WORD, "1")))
+        sizes = (self._size_bytes, *(Standing(key, self._ctx)._size_bytes for key in keys[1:]))
         return Made(
             id=participant.id,
-            keys=page_keys(participant.key, int(self._metadata.get(PAGES_WORD, "1"))),
-            size_bytes=self._probed.size_bytes or 0,
+            keys=keys,
+            page_bytes=sizes,
+            size_bytes=sum(sizes),
             content_type=self._probed.content_type or "application/octet-stream",
             made_at=self._probed.modified or self._ctx.now(),
             unchanged=True,
@@ -111,6 +114,10 @@ class Standing:
             writer.write(page)
             writer.commit()
         ctx.uploaded(len(page))
+
+    @property
+    def _size_bytes(self) -> int:
+        return 0 if self._probed is None else self._probed.size_bytes or 0
 
     @property
     def _metadata(self) -> dict[str, str]:

@@ -95,6 +95,7 @@ class SheetFactory:
         return Made(
             id=participant.id,
             keys=keys,
+            page_bytes=tuple(map(len, rendered.pages)),
             size_bytes=sum(map(len, rendered.pages)),
             content_type=rendered.content_type,
             made_at=ctx.now(),

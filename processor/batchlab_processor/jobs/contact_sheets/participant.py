@@ -70,6 +70,7 @@ class Made(BaseModel):
 
     id: str | None = None
     keys: tuple[str, ...]  # of its pages, below the output
+    page_bytes: tuple[int, ...] = ()  # of each; () in ledgers of before it was recorded
     size_bytes: int
     content_type: str
     made_at: datetime

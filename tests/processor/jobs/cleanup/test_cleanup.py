@@ -11,6 +11,8 @@ import pytest
 
 from batchlab import timer
 from batchlab.document import load_document
+from batchlab.ledger import LedgerWriter
+from batchlab.outcome import Done
 from batchlab.records import JobRecords, list_jobs, submit_locally
 from batchlab.store import Store
 from batchlab_processor.storage import Storage
@@ -328,6 +330,39 @@ def test_it_does_not_clean_up_after_itself_while_it_runs(laboratory: Laboratory)
     cleaned = laboratory.clean(records=records)
     assert cleaned.id == records.id
     assert cleaned.counts.total == 0
+
+
+def sheets(laboratory: Laboratory, ended: timedelta, *named: str) -> JobRecords:
+    """A job that delivered two pages, both of them in its ledger and `named` in its report."""
+    records = laboratory.job(
+        job_type="contact-sheets",
+        params={"domain": "d", "manifest": PHOTO},
+        delivers=named,
+        ended=ended,
+    )
+    laboratory.deliver("d/1/contact%20sheet.jpg", "contact-sheets")
+    laboratory.deliver("d/1/contact%20sheet-2.jpg", "contact-sheets", content=b"second")
+    keys = ["d/1/contact sheet.jpg", "d/1/contact sheet-2.jpg"]
+    made = {"keys": keys, "page_bytes": [2, 6], "size_bytes": 8}
+    writer = LedgerWriter(laboratory.store, records.id, 1, "run")
+    writer.record(Done(key="1", result=made))
+    writer.close()
+    return records
+
+
+def test_sheets_that_the_report_does_not_name_expire_with_the_others(laboratory: Laboratory) -> None:
+    sheets(laboratory, DAY, "d/1/contact%20sheet.jpg")
+    laboratory.deliver("d/1/contact%20sheet-3.jpg", "contact-sheets")
+    cleaned = laboratory.clean()
+    assert (deleted(cleaned)["artifacts"], deleted(cleaned)["artifact_bytes"]) == (2, 8)
+    assert laboratory.there() == ["d/1/contact%20sheet-3.jpg"]
+
+
+def test_sheets_that_only_the_ledger_of_another_job_names_stay(laboratory: Laboratory) -> None:
+    sheets(laboratory, DAY, "d/1/contact%20sheet.jpg")
+    sheets(laboratory, timedelta(hours=1))
+    assert deleted(laboratory.clean()) == {}
+    assert len(laboratory.there()) == 2
 
 
 def test_jobs_of_every_type_are_cleaned(laboratory: Laboratory, tmp_path: Path) -> None:

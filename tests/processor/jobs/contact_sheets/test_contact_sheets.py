@@ -99,6 +99,12 @@ def test_a_participant_whose_photos_are_over_gets_further_pages(
         "1001": ["spring/1001/contact-sheet.jpg", "spring/1001/contact-sheet-2.jpg"]
     }
     assert marathon.rows() == {"1001": ("spring/1001/contact-sheet.jpg", 2)}
+    again = sheets_of(**params(marathon, valid_photo_counts=[25], exclude_existing_contact_sheets=False))
+    assert again.facts["generation"]["unchanged"] == 1
+    for each in (report, again):
+        assert [(artifact.name, artifact.size_bytes) for artifact in each.artifacts] == [
+            (name, (sheets_of.directory / name).stat().st_size) for name in report.facts["sheets"]["1001"]
+        ]
 
 
 def test_a_photo_that_is_gone_leaves_a_grey_field_and_is_said(marathon: Marathon, sheets_of: Sheets) -> None:

@@ -20,6 +20,7 @@ from batchlab_processor.storage.names import exists_already
 
 TYPE_WORD, DIGEST_WORD, PAGES_WORD = "batchlab-type", "batchlab-digest", "batchlab-pages"
 JOB_TYPE = "contact-sheets"
+_OVERTAKEN = (Kind.VALIDATION, Kind.CHANGED)  # something is there now, or something else
 _UNSEEN = (Kind.MISSING, Kind.AUTH)  # not there, or we may only write there
 
 
@@ -48,6 +49,7 @@ class Standing:
     """What is at a key before we write there."""
 
     def __init__(self, key: str, ctx: Context) -> None:
+        self._key = key
         self._url = output_url(key, ctx)
         self._ctx = ctx
         self._probed: Probed | None = None
@@ -99,7 +101,21 @@ class Standing:
             raise exists_already(self._url)
 
     def write(self, page: bytes, content_type: str, words: dict[str, str]) -> None:
-        """Puts the page there, in place of nothing, of exactly the page of ours that was seen, or of all when asked."""
+        """Puts the page there, in place of nothing, of exactly the page of ours that was seen, or of all when asked.
+
+        Of two jobs that make the same sheet at once the slower one finds the page of the faster one, and takes it
+        for its own when it has the same bytes, else replaces it.
+        """
+        try:
+            self._put(page, content_type, words)
+        except ItemError as error:
+            now = Standing(self._key, self._ctx) if error.kind in _OVERTAKEN else None
+            if now is None or not now.ours:
+                raise
+            if not now._is(page):
+                now._put(page, content_type, words)
+
+    def _put(self, page: bytes, content_type: str, words: dict[str, str]) -> None:
         probed, ctx = self._probed, self._ctx
         if probed is not None and probed.metadata is None and self._is(page):
             return

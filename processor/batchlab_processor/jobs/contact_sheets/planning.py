@@ -13,6 +13,7 @@ from batchlab.kinds import ItemError, Kind
 from batchlab.outcome import Failed
 from batchlab.redact import shown
 from batchlab.urls import url_problem
+from batchlab.words import printable
 from batchlab_processor.databases import named_database
 from batchlab_processor.job import Context, Entry, Plan
 from batchlab_processor.jobs.contact_sheets import database
@@ -70,7 +71,11 @@ def plan_sheets(ctx: Context) -> Plan[Participant]:
 
 
 def preview(plan: Plan[Participant], params_reasons: Mapping[str, str]) -> Iterator[str]:
-    """A dry run's lines: who would be made, and why the others not."""
+    """A dry run's lines: who would be made, and why the others not. References come from strangers."""
+    return map(printable, _preview(plan, params_reasons))
+
+
+def _preview(plan: Plan[Participant], params_reasons: Mapping[str, str]) -> Iterator[str]:
     made = [entry for entry in plan.entries if isinstance(entry, Entry)]
     facts = plan.facts
     photos = sum(len(entry.item.photos) for entry in made)

@@ -11,7 +11,7 @@ import pytest
 
 from batchlab.settings import Settings
 from batchlab_processor.jobs.contact_sheets import ContactSheets
-from batchlab_processor.jobs.contact_sheets.delivery import page_keys
+from batchlab_processor.jobs.contact_sheets.delivery import Standing, page_keys
 from batchlab_processor.storage.base import WriteOptions
 from batchlab_processor.storage.memory import MemoryScheme
 from batchlab_processor.testing import check_job_type
@@ -102,6 +102,46 @@ def test_a_page_that_could_not_be_written_leaves_no_first_page_that_says_it_is_w
         "x/1002/contact-sheet-2.jpg",
         "x/1002/contact-sheet.jpg",
     ]
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_of_two_jobs_that_make_one_sheet_at_once_neither_fails(
+    sheets: Sheets, again: dict[str, Any], monkeypatch: pytest.MonkeyPatch, same: bool
+) -> None:
+    alone = {"domain": "alone", "manifest": again["manifest"]}
+    assert sheets(**alone).state == "succeeded"
+    page = (sheets.directory / "alone/1001/contact-sheet.jpg").read_bytes()
+    check, faster = Standing.check_free, []
+
+    def overtaken(standing: Standing) -> None:
+        """The other job writes between this one's look and its own write."""
+        check(standing)
+        if "/1001/" in standing._url and not faster:
+            faster.append(standing._url)
+            other = Standing(standing._key, standing._ctx)
+            other.write(page if same else b"another look", "image/jpeg", {})
+
+    monkeypatch.setattr(Standing, "check_free", overtaken)
+    assert sheets(**again).state == "succeeded"
+    assert len(faster) == 1
+    assert (sheets.directory / "x/1001/contact-sheet.jpg").read_bytes() == page
+
+
+def test_what_a_stranger_puts_there_meanwhile_stays(
+    sheets: Sheets, again: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = Standing.check_free
+    theirs = sheets.directory / "x/1001/contact-sheet.jpg"
+
+    def overtaken(standing: Standing) -> None:
+        check(standing)
+        if "/1001/" in standing._url:
+            theirs.parent.mkdir(parents=True)
+            theirs.write_bytes(b"theirs")
+
+    monkeypatch.setattr(Standing, "check_free", overtaken)
+    assert [failure.key for failure in sheets(**again).failures] == ["1001"]
+    assert theirs.read_bytes() == b"theirs"
 
 
 @pytest.mark.parametrize(

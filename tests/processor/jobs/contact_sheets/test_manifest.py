@@ -67,6 +67,15 @@ def test_every_form_of_a_list_says_the_same(
     assert "  1001" in planned(sheets, lists / name, content, only_verified_participants=True)
 
 
+def test_a_dry_run_prints_hostile_references_on_one_line(sheets: Sheets, lists: Path) -> None:
+    people = [
+        {"reference": name, "photos": ["1.jpg"]} for name in ("a\nb", "\u202etxt", "c\ud83d", "\x1b[31m")
+    ]
+    said = planned(sheets, lists / "list.json", json.dumps(people))
+    assert len(said.splitlines()) == 5
+    assert all(line.isprintable() for line in said.splitlines())
+
+
 def test_a_manifest_becomes_sheets_without_any_database(sheets: Sheets, lists: Path) -> None:
     (lists / "list.csv").write_text(CSV)
     again = {"domain": "x", "manifest": (lists / "list.csv").as_uri(), "require_valid_photo_count": False}

@@ -141,9 +141,11 @@ def _this_command(root: Path) -> Path:
 
 
 def _here(path: Path) -> str:
-    """The path as it is typed from where the user is."""
+    """The path as it is typed from where the user is; a shell takes a bare name for a program of PATH."""
     if not path.is_absolute():
         return str(path)
+    if path.parent == Path.cwd():
+        return f"./{path.name}"
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 

@@ -73,8 +73,9 @@ def _stack(url: str, name: str, store: str) -> Door:
     address = address_with_store(url, name, store)
     if not address.store.startswith(("s3://", "r2://")):
         raise UsageError(
-            "Where to? Set BATCHLAB_URL, or name whom to ask: --url https://HOST. For the stack on AWS Batch its "
-            "store is enough: --store s3://BUCKET/PREFIX (deploy.sh prints it)."
+            "Where to? Set BATCHLAB_URL, or name whom to ask: --url https://HOST. On this machine `batchlab serve` "
+            "says its address, and --url file:///DIRECTORY needs no server. For the stack on AWS Batch its store is "
+            "enough: --store s3://BUCKET/PREFIX (deploy.sh prints it)."
         )
     backend = in_batch(address, settings_of(address.store))
     return Door(backend, f"queue {address.queue}", _typed(url) or f" --store {address.store}", remote=True)

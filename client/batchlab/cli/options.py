@@ -27,7 +27,8 @@ UrlOption = Annotated[
     typer.Option(
         "--url",
         metavar="URL",
-        help="Whom to ask: https://HOST or batch://QUEUE/DEFINITION?store=s3://... [default: BATCHLAB_URL].",
+        help="Whom to ask: https://HOST, file:///DIRECTORY or batch://QUEUE/DEFINITION?store=s3://... [default: "
+        "BATCHLAB_URL].",
         show_default=False,
     ),
 ]

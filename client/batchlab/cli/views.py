@@ -22,7 +22,8 @@ def status_text(job: JobInfo, now: datetime, options: str = "") -> str:
     `options` are what a command needs to find the job again, such as " --store s3://bucket/jobs".
     """
     if job.report is not None:
-        lines = [render(job.report)]
+        retry = f"batchlab retry {job.id}"  # as the report's advice has it, which knows no options
+        lines = [render(job.report).replace(retry, retry + options)]
         if job.report.failures:
             lines.append(f"  -> Each of them: batchlab items {job.id} --failed{options}")
         lines.append(f"  Ended {ago(job.report.ended_at, now)}.")

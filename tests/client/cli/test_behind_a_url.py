@@ -278,3 +278,5 @@ def test_where_nobody_says_whom_to_ask_the_error_does(batchlab: Command, documen
     ran = batchlab("submit", document)
     assert ran.code == 2
     assert "Set BATCHLAB_URL" in ran.err
+    assert "`batchlab serve`" in ran.err
+    assert "file:///DIRECTORY" in ran.err

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from batchlab.cli.demo_run import _here
 from batchlab.cli.demo_serve import Allowed, free_store, page_file, serving_endpoint
 from batchlab.errors import ServiceError
 from batchlab.service.here import attending
@@ -29,6 +30,15 @@ def test_a_job_that_waits_there_is_not_run_with_the_lists_of_the_demo(store: str
 
 def test_a_page_is_named_as_a_file_too(store: str, tmp_path: Path) -> None:
     assert page_file(store, "http://127.0.0.1:1/s/abc") == str(tmp_path / "store/pages/abc/index.html")
+
+
+def test_what_to_type_next_is_no_bare_name_which_a_shell_seeks_in_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = [_here(tmp_path / "deploy.sh"), _here(tmp_path / "scripts" / "test"), _here(Path("/opt/x"))]
+    assert shown == ["./deploy.sh", "scripts/test", "/opt/x"]
+    assert _here(Path("batchlab")) == "batchlab"
 
 
 def test_a_serve_that_cannot_start_is_said_in_its_own_words(tmp_path: Path) -> None:

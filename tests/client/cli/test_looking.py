@@ -67,6 +67,16 @@ def test_the_status_of_an_ended_job_is_its_report(batchlab: Command, store: Stor
     assert f"batchlab items {job.id} --failed" in ran.out
 
 
+def test_advice_to_retry_finds_the_job_again_where_it_was_looked_for(
+    batchlab: Command, store: Store, tmp_path: Path
+) -> None:
+    elsewhere = (tmp_path / "elsewhere").as_uri()
+    job = make_job(open_store(elsewhere, settings=Settings()))
+    end_job(job, ONE, MISSING.model_copy(update={"kind": Kind.NETWORK}))
+    said = batchlab("status", job.id, "--store", elsewhere).out
+    assert f"`batchlab retry {job.id} --store {elsewhere}`" in " ".join(said.split())
+
+
 def test_the_status_of_a_running_job_counts_what_has_ended(batchlab: Command, store: Store) -> None:
     job = make_job(store)
     counts = Counts(total=5000, done=1200, failed=3, in_flight=5)

@@ -116,6 +116,18 @@ def test_the_service_is_given_the_time_it_asks_for(
     assert slept == [7.0]
 
 
+@pytest.mark.parametrize(
+    "wish",
+    ["soon", "Fri, 31 Dec 99999999999999999999 23:59:59 GMT", "Fri, 31 Dec 2026 23:59:59 +99999999999999999"],
+)
+def test_a_pause_that_cannot_be_read_is_none(
+    backend: HttpBackend, endpoint: Endpoint, slept: list[float], wish: str
+) -> None:
+    endpoint.answers(Says(status=503, headers={"Retry-After": wish}), Says(INFO))
+    assert backend.get(ID).id == ID
+    assert len(slept) == 1
+
+
 def test_a_service_that_asks_for_an_hour_is_not_waited_for(
     backend: HttpBackend, endpoint: Endpoint, slept: list[float]
 ) -> None:

@@ -117,7 +117,7 @@ def _wait(wish: str | None, now: datetime) -> timedelta | None:
         return None
     with suppress(ValueError, OverflowError):
         return timedelta(seconds=int(wish))
-    with suppress(ValueError, TypeError):
+    with suppress(ValueError, TypeError, OverflowError):
         return parsedate_to_datetime(wish).astimezone(UTC) - now
     return None
 

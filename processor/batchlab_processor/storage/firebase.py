@@ -254,5 +254,5 @@ def _expected(url: str, probed: Probed, validator: str | None) -> Probed:
 def _modified(text: str) -> datetime | None:
     try:
         return parsedate_to_datetime(text).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

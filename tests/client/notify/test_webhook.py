@@ -127,6 +127,8 @@ def test_410_is_never_tried_again() -> None:
         ("soon", None),
         ("-5", timedelta(seconds=-5)),
         ("9" * 400, None),
+        ("Fri, 31 Dec 99999999999999999999 23:59:59 GMT", None),
+        ("Fri, 31 Dec 2026 23:59:59 +99999999999999999", None),
     ],
 )
 def test_retry_after_is_heard_as_seconds_and_as_a_date(wish: str, wait: timedelta | None) -> None:

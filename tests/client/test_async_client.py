@@ -105,6 +105,18 @@ def test_a_wait_ends_in_time_and_tells_progress(endpoint: Endpoint) -> None:
     assert len(seen) == 1
 
 
+def test_a_wait_ends_in_time_whatever_the_service_asks_for(endpoint: Endpoint) -> None:
+    endpoint.answers(Says(INFO), Says(status=503, headers={"Retry-After": "30"}))
+    slept: list[float] = []
+
+    async def act(client: AsyncClient) -> None:
+        await (await client.jobs.get(ID)).wait(timeout=0)
+
+    with pytest.raises(WaitTimeout, match=r"The last look failed: .* answered 503"):
+        using(endpoint, act, slept)
+    assert slept == []
+
+
 def test_lists_items_and_logs_come_page_after_page(endpoint: Endpoint) -> None:
     line = {"at": "2026-11-26T12:00:00Z", "text": "planned"}
     endpoint.answers(

@@ -11,6 +11,7 @@ import asyncio
 import math
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
 from datetime import timedelta
 from typing import TypeVar
 
@@ -21,6 +22,7 @@ from batchlab.api import Estimate, ItemInfo, JobInfo, JobSummary, JobTypeInfo, L
 from batchlab.documents_taken import Document, Target, take
 from batchlab.errors import ServiceError, UsageError
 from batchlab.following import Following, Timeout
+from batchlab.http_answers import Arriving
 from batchlab.http_asks import Ask, Look
 from batchlab.http_connection import Endpoint
 from batchlab.http_protocol import Patience, Send, exchange
@@ -256,6 +258,11 @@ class _Asker:
 
     async def _sent(self, ask: Ask[T], left_seconds: float) -> httpx.Response | httpx.HTTPError:
         try:
-            return await self.client.send(self._endpoint.request(self.client, ask, left_seconds))
+            request = self._endpoint.request(self.client, ask, left_seconds)
+            arriving = Arriving(request)
+            async with aclosing(await self.client.send(request, stream=True)) as answer:
+                async for piece in answer.aiter_bytes():
+                    arriving.add(piece)
+                return arriving.whole(answer)
         except httpx.HTTPError as error:
             return error

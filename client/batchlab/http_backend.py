@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import TypeVar
 
 import httpx
@@ -13,6 +14,7 @@ from batchlab import http_asks
 from batchlab.api import Estimate, ItemPage, JobInfo, JobPage, JobTypeInfo, Link, LogPage
 from batchlab.backend import JobQuery
 from batchlab.document import JobDocument
+from batchlab.http_answers import Arriving
 from batchlab.http_asks import Ask, Look
 from batchlab.http_connection import Endpoint
 from batchlab.http_protocol import Patience, Send, exchange
@@ -102,6 +104,11 @@ class HttpBackend:
 
     def _sent(self, ask: Ask[T], left_seconds: float) -> httpx.Response | httpx.HTTPError:
         try:
-            return self._client.send(self._endpoint.request(self._client, ask, left_seconds))
+            request = self._endpoint.request(self._client, ask, left_seconds)
+            arriving = Arriving(request)
+            with closing(self._client.send(request, stream=True)) as answer:
+                for piece in answer.iter_bytes():
+                    arriving.add(piece)
+                return arriving.whole(answer)
         except httpx.HTTPError as error:
             return error

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gzip
+import json
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -114,6 +116,42 @@ def test_the_service_is_given_the_time_it_asks_for(
     endpoint.answers(Says(status=429, headers={"Retry-After": "7"}), Says(INFO))
     backend.get(ID)
     assert slept == [7.0]
+
+
+def test_a_compressed_answer_is_read() -> None:
+    packed = gzip.compress(json.dumps(INFO).encode())
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, headers=headers, content=packed))
+    backend = HttpBackend("https://jobs.example.com", transport=transport)
+    assert backend.get(ID).id == ID
+    backend.close()
+
+
+class Dripping(httpx.SyncByteStream):
+    """A body that comes piece by piece, an hour each by `clock`."""
+
+    def __init__(self, clock: list[float]) -> None:
+        self._clock = clock
+
+    def __iter__(self) -> Iterator[bytes]:
+        for letter in json.dumps(INFO).encode():
+            self._clock[0] += 3600.0
+            yield bytes([letter])
+
+
+def test_an_answer_that_comes_byte_by_byte_is_left_when_its_time_is_over(
+    monkeypatch: pytest.MonkeyPatch, slept: list[float]
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("batchlab.http_answers.time.monotonic", lambda: clock[0])
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Dripping(clock)))
+    backend = HttpBackend(
+        "https://jobs.example.com", patience=Patience(attempts=2), transport=transport, sleep=slept.append
+    )
+    with pytest.raises(ServiceError, match=r"did not answer .*too slowly"):
+        backend.get(ID)
+    assert (clock[0], len(slept)) == (7200.0, 1)
+    backend.close()
 
 
 @pytest.mark.parametrize(

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from batchlab.errors import UsageError
 from batchlab.nearest import did_you_mean
+from batchlab_infra.deploy.command_line import OUT, WORKER_DIR, parser
 from batchlab_infra.settings import StackSettings
-
-ROOT = Path(__file__).resolve().parents[3]
-_DESCRIPTION = """\
-Puts batchlab on AWS, or brings what is there up to date. Run it again whenever it broke off: it goes on where it was.
-Settings are those of docs/aws.md: --set FIELD=VALUE, or their environment variables. Secrets come from the
-environment: R2_ENDPOINT, R2_ACCESS_KEY, R2_SECRET_KEY and R2_BUCKET, FIREBASE_SERVICE_ACCOUNT, DATABASE_URL,
-GEMINI_API_KEY; what is set is put into AWS Secrets Manager and given to jobs."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +21,17 @@ class Options:
     digest: str = ""  # for rollback
     yes: bool = False
     rotate_worker_key: bool = False
-    worker_dir: Path = Path("cloudflare-worker/src")
+    worker_dir: Path = WORKER_DIR
     build_arguments: Mapping[str, str] = field(default_factory=dict)  # of the Dockerfile
     rebuild: bool = False
     engine: str = ""  # docker, podman or finch; "": the first that runs
     cdk: str = ""  # another CDK CLI than the pinned one
-    out: Path = ROOT / "cdk.out"
+    out: Path = OUT
 
 
 def read(arguments: Sequence[str]) -> Options:
     """Raises UsageError for a setting that does not exist; argparse ends the process for the rest."""
-    asked = _parser().parse_args(arguments)
+    asked = parser().parse_args(arguments)
     given = dict(_pair(text, "--set") for text in asked.set)
     for name in given:
         if name not in StackSettings.model_fields:
@@ -67,47 +60,3 @@ def _pair(text: str, option: str) -> tuple[str, str]:
     if not (name and equals):
         raise UsageError(f"{option} {text}: write NAME=VALUE.")
     return name, value
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="./deploy.sh",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--name", default="", help="stands in front of every name (batchlab)")
-    parser.add_argument(
-        "--region", default="", help="AWS region (AWS_REGION, AWS_DEFAULT_REGION, else us-east-1)"
-    )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="FIELD=VALUE", help="a setting of the stack"
-    )
-    parser.add_argument("--yes", action="store_true", help="ask nothing")
-    action = parser.add_mutually_exclusive_group()
-    action.add_argument(
-        "--diff", action="store_true", help="show what a deployment would change, change nothing"
-    )
-    action.add_argument("--rollback", metavar="DIGEST", help="run an earlier image again: sha256:...")
-    action.add_argument(
-        "--destroy", action="store_true", help="delete everything, after saying what would go"
-    )
-    parser.add_argument("--rotate-worker-key", action="store_true", help="make the Worker a new access key")
-    parser.add_argument(
-        "--worker-dir",
-        type=Path,
-        default=Options.worker_dir,
-        help="the Worker's sources (cloudflare-worker/src)",
-    )
-    parser.add_argument(
-        "--build-arg", action="append", default=[], metavar="NAME=VALUE", help="an ARG of the Dockerfile"
-    )
-    parser.add_argument(
-        "--rebuild", action="store_true", help="build the image though nothing of ours changed"
-    )
-    parser.add_argument("--engine", default="", help="docker, podman or finch (the first that runs)")
-    parser.add_argument("--cdk", default="", metavar="COMMAND", help="another CDK CLI than the pinned one")
-    parser.add_argument(
-        "--out", type=Path, default=Options.out, help="where templates are synthesized (cdk.out)"
-    )
-    return parser

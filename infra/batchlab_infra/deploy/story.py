@@ -12,8 +12,9 @@ from batchlab_infra.deploy import removal, secret_values, worker
 from batchlab_infra.deploy.account import Account, Stack
 from batchlab_infra.deploy.cdk import Cdk
 from batchlab_infra.deploy.checks import Preflight, check, own_stacks
+from batchlab_infra.deploy.command_line import ROOT
 from batchlab_infra.deploy.image import Recipe, Repository, find_engine
-from batchlab_infra.deploy.options import ROOT, Options
+from batchlab_infra.deploy.options import Options
 from batchlab_infra.deploy.smoke import smoke
 from batchlab_infra.deploy.spot_role import make_spot_role
 from batchlab_infra.names import Names

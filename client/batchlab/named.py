@@ -5,12 +5,13 @@
       archive: {file: /run/secrets/archive}     # relative paths: beside the configuration
 
 `{env: NAME}` and `{file: PATH}` are looked up when the entry is used, so a machine needs only the secrets of
-the jobs that it runs.
+the jobs that it runs. An entry that is one secret needs no file: passwords.wedding is BATCHLAB_PASSWORD_WEDDING, too.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,8 @@ from batchlab.kinds import ItemError, Kind
 from batchlab.nearest import did_you_mean
 
 SECTIONS = ("databases", "queries", "mappings", "providers", "webhook_secrets", "passwords")
-_SECRET_SECTIONS = ("passwords", "webhook_secrets")  # entries are one secret each
+# Sections whose entries are one secret each, and how the variables begin that hold an entry where there is no file.
+SECRET_VARIABLES = {"passwords": "BATCHLAB_PASSWORD_", "webhook_secrets": "BATCHLAB_WEBHOOK_SECRET_"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,13 +43,17 @@ class NamedEntries:
     def entry(self, section: str, name: str) -> Any:
         """The entry with its secrets in place; raises ItemError(validation) saying what to add and where."""
         entries = self.sections.get(section, {})
-        if name not in entries:
-            guess = did_you_mean(name, entries)
-            raise ItemError(
-                Kind.VALIDATION,
-                f"There is no entry {name!r} under {section}.{guess} Add it to the file that BATCHLAB_CONFIG names.",
-            )
-        return self._filled(entries[name], f"{section}.{name}")
+        if name in entries:
+            return self._filled(entries[name], f"{section}.{name}")
+        variable = secret_variable(section, name)
+        if variable and self.environ.get(variable):
+            return self.environ[variable]
+        guess = did_you_mean(name, entries)
+        add = f"Set {variable}, or add it" if variable else "Add it"
+        raise ItemError(
+            Kind.VALIDATION,
+            f"There is no entry {name!r} under {section}.{guess} {add} to the file that BATCHLAB_CONFIG names.",
+        )
 
     def secret(self, section: str, name: str) -> str:
         """An entry that is one text; raises ItemError(validation) when it is missing, empty or no text."""
@@ -79,6 +85,12 @@ class NamedEntries:
         return value
 
 
+def secret_variable(section: str, name: str) -> str:
+    """The variable that holds this entry where no file does; "" when entries of the section are more than a secret."""
+    prefix = SECRET_VARIABLES.get(section, "")
+    return prefix and prefix + re.sub("[^A-Z0-9]", "_", name.upper())
+
+
 def read_entries(path: Path, environ: Mapping[str, str]) -> NamedEntries:
     """The entries in the YAML or JSON file at `path`; raises ValueError, a line for each problem, no values."""
     import yaml  # takes 20 ms, and most runs have no such file
@@ -105,7 +117,7 @@ def read_entries(path: Path, environ: Mapping[str, str]) -> NamedEntries:
             problems.append(f"{section} is no section.{guess} There are {', '.join(SECTIONS)}.")
         elif not isinstance(entries, dict):
             problems.append(f"{section} takes entries by name")
-        elif section in _SECRET_SECTIONS:
+        elif section in SECRET_VARIABLES:
             problems += [
                 f"{section}.{name} is a text, {{env: NAME}} or {{file: PATH}}"
                 for name, value in entries.items()

@@ -14,7 +14,7 @@ from typing import Any
 from batchlab.errors import UsageError
 from batchlab.kinds import ItemError
 from batchlab.locations import locate
-from batchlab.named import NamedEntries, read_entries
+from batchlab.named import SECRET_VARIABLES, NamedEntries, read_entries
 from batchlab.nearest import nearest
 from batchlab.roots import parse_host, parse_path_root
 
@@ -22,8 +22,8 @@ PREFIX = "BATCHLAB_"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("json", "plain")
 LANGUAGES = ("en", "de")
-# of the tests, and of the stack (batchlab_infra.settings): no settings of a process that handles jobs
-_OTHERS = ("BATCHLAB_TEST_", "BATCHLAB_STACK_")
+# of the tests, of the stack (batchlab_infra.settings) and of named entries: no settings of a process that handles jobs
+_OTHERS = ("BATCHLAB_TEST_", "BATCHLAB_STACK_", *SECRET_VARIABLES.values())
 STORE_SCHEMES = ("file", "s3", "r2", "gs", "memory")
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
@@ -94,7 +94,7 @@ class Settings:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
         """The settings in `environ`; raises UsageError with one line for every bad value."""
-        values: dict[str, Any] = {"store": default_store(environ)}
+        values: dict[str, Any] = {"store": default_store(environ), "named": NamedEntries(environ=environ)}
         problems: list[str] = []
         for variable in VARIABLES:
             text = next((environ[name] for name in variable.names if environ.get(name, "").strip()), None)

@@ -116,7 +116,7 @@ def _secrets(scope: Construct, settings: StackSettings) -> dict[str, batch.Secre
     """By the variable they are given as. Only names: the values are put in by deploy.sh."""
     given: dict[str, batch.Secret] = {}
     for name in settings.secrets:
-        if name == WEBHOOK_SECRET:
+        if name.startswith(WEBHOOK_SECRET):
             continue
         secret = secretsmanager.Secret.from_secret_name_v2(
             scope, f"Secret{name}", Names(settings.name).secret(name)

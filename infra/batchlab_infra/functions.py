@@ -124,15 +124,15 @@ def make_functions(
     public = function("public", "Customers' pages and links", Duration.seconds(10), links)
     public_url = public.add_function_url(auth_type=lambda_.FunctionUrlAuthType.NONE)
     told["BATCHLAB_PUBLIC_BASE_URL"] = settings.public_base_url or public_url.url
-    pages, tells = secrets_of_pages(settings), secrets_of_pages(settings) + secrets_of_telling(settings)
+    tells = secrets_of_pages(settings) + secrets_of_telling(settings)
     api = function("api", "The endpoint, for callers that sign", Duration.seconds(30), tells)
-    dispatcher = function("dispatcher", "Hands accepted jobs to AWS Batch", _WORK_TIMEOUT, pages)
+    dispatcher = function("dispatcher", "Hands accepted jobs to AWS Batch", _WORK_TIMEOUT, tells)
     looks = "Looks at jobs when AWS Batch says that they changed"
     notifier = function("notifier", looks, _WORK_TIMEOUT, tells)
     sweeper = function("sweeper", "Looks each minute at jobs whose time has come", _WORK_TIMEOUT, tells)
 
-    for each, secrets in ((api, tells), (dispatcher, pages), (notifier, tells), (sweeper, tells)):
-        for statement in (*store_statements(settings), *secret_statements(settings, secrets)):
+    for each in (api, dispatcher, notifier, sweeper):
+        for statement in (*store_statements(settings), *secret_statements(settings, tells)):
             each.add_to_role_policy(statement)
     for statement in (*public_statements(settings), *secret_statements(settings, links)):
         public.add_to_role_policy(statement)

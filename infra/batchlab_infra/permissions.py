@@ -95,8 +95,8 @@ def secrets_of_links(settings: StackSettings) -> tuple[str, ...]:
 
 
 def secrets_of_telling(settings: StackSettings) -> tuple[str, ...]:
-    """What a function reads that sends webhooks."""
-    return (WEBHOOK_SECRET,) if WEBHOOK_SECRET in settings.secrets else ()
+    """What a function reads that sends webhooks, or says at the door whether they can be sent."""
+    return tuple(name for name in settings.secrets if name.startswith(WEBHOOK_SECRET))
 
 
 def secret_statements(settings: StackSettings, secrets: Iterable[str]) -> Iterator[iam.PolicyStatement]:

@@ -49,7 +49,8 @@ _TAKEN = {  # what the container is told otherwise
     *(f"BATCHLAB_{field.upper()}" for field in (*RUNTIME_FIELDS, "store", "public_base_url")),
     *("HOME", "PATH", "TMPDIR"),
 }
-WEBHOOK_SECRET = "BATCHLAB_WEBHOOK_SECRET"  # noqa: S105  its name; for the functions that tell, and for no job
+# Its name, and with _SHOP behind it that of the entry `shop` (batchlab.named): for functions, and for no job.
+WEBHOOK_SECRET = "BATCHLAB_WEBHOOK_SECRET"  # noqa: S105
 
 
 def _words(value: Any) -> Any:
@@ -167,7 +168,8 @@ class StackSettings(BaseModel):
         Field(
             description="Secrets that jobs are given, by name: `R2`, `FIREBASE_SERVICE_ACCOUNT`, `DATABASE_URL`, "
             "`GEMINI_API_KEY` or any variable of your own. Each is `<name>/<SECRET>` in AWS Secrets Manager. "
-            "`BATCHLAB_WEBHOOK_SECRET` is for the functions that send webhooks, and no job sees it."
+            "`BATCHLAB_PASSWORD_WEDDING` is the password that documents call `wedding`. `BATCHLAB_WEBHOOK_SECRET`, and "
+            "`BATCHLAB_WEBHOOK_SECRET_SHOP` for `secret_ref: shop`, are for the functions; no job sees them."
         ),
     ] = ()  # $0.40 a month each, so none that nobody uses; a container does not start when one is missing
 

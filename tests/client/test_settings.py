@@ -11,7 +11,7 @@ import pytest
 import batchlab
 from batchlab.errors import UsageError
 from batchlab.kinds import ItemError, Kind
-from batchlab.named import SECTIONS
+from batchlab.named import SECRET_VARIABLES, SECTIONS
 from batchlab.settings import PREFIX, VARIABLES, Settings
 
 HOME = {"HOME": "/home/ana"}
@@ -158,6 +158,23 @@ def test_a_password_is_found_by_name_wherever_it_is_kept(config: Path) -> None:
     assert settings.named.names("passwords") == ("filed", "gone", "kept", "plain", "unset")
 
 
+def test_an_entry_that_is_one_secret_may_be_a_variable_and_the_file_goes_before(config: Path) -> None:
+    told = {"BATCHLAB_PASSWORD_PLAIN": "canary-other", "BATCHLAB_PASSWORD_ANA_BEN_2": "canary-variable"}
+    for settings in (read(**told), read(**told, BATCHLAB_CONFIG=str(config))):
+        assert settings.password("ana-ben.2") == "canary-variable"
+        assert settings.warnings == () and "canary" not in repr(settings)
+    assert read(**told).password("plain") == "canary-other"
+    assert read(**told, BATCHLAB_CONFIG=str(config)).password("plain") == "canary-plain"
+    shop = read(BATCHLAB_WEBHOOK_SECRET_SHOP="whsec_canary")
+    assert shop.named.secret("webhook_secrets", "shop") == "whsec_canary"
+
+
+def test_an_entry_of_more_than_a_secret_is_no_variable() -> None:
+    with pytest.raises(ItemError, match=r"under databases\. Add it to the file") as raised:
+        read(BATCHLAB_PASSWORD_RACES="canary").named.entry("databases", "races")
+    assert raised.value.kind is Kind.VALIDATION
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
@@ -228,7 +245,10 @@ def test_the_page_documents_no_setting_that_is_none() -> None:
         for word in page.replace("`", " ").replace(",", " ").split()
         if word.startswith(PREFIX) and word != PREFIX
     }
-    assert named <= {name for variable in VARIABLES for name in variable.names}
+    known = {name for variable in VARIABLES for name in variable.names}
+    assert {name for name in named - known if not name.startswith(tuple(SECRET_VARIABLES.values()))} == set()
+    for prefix in SECRET_VARIABLES.values():
+        assert any(name.startswith(prefix) for name in named)
 
 
 def test_nothing_else_in_the_client_reads_a_variable() -> None:

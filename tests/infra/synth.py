@@ -18,7 +18,8 @@ IMAGE = "sha256:" + "a" * 64
 # Everything that can be asked for; what cdk-nag and cfn-lint look at.
 FULL = {
     "image": IMAGE,
-    "secrets": "R2 FIREBASE_SERVICE_ACCOUNT DATABASE_URL BATCHLAB_WEBHOOK_SECRET",
+    "secrets": "R2 FIREBASE_SERVICE_ACCOUNT DATABASE_URL BATCHLAB_WEBHOOK_SECRET "
+    "BATCHLAB_WEBHOOK_SECRET_SHOP BATCHLAB_PASSWORD_WEDDING",
     "source_roots": "s3://gallery/photos gs://events",
     "output_roots": "s3://delivery/zips r2://zips",
     "http_hosts": "photos.example",

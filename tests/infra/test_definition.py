@@ -99,6 +99,7 @@ def test_secrets_are_given_by_name_and_their_values_are_nowhere(full: Template) 
         "R2_BUCKET": f"{arn}/R2:R2_BUCKET::",
         "FIREBASE_SERVICE_ACCOUNT": f"{arn}/FIREBASE_SERVICE_ACCOUNT",
         "DATABASE_URL": f"{arn}/DATABASE_URL",
+        "BATCHLAB_PASSWORD_WEDDING": f"{arn}/BATCHLAB_PASSWORD_WEDDING",
     }
     assert not [each for each in full.body["Resources"].values() if "AccessKey" in each["Type"]]
     assert "SecretString" not in json.dumps(full.body)

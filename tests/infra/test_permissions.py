@@ -129,10 +129,11 @@ def test_a_secret_is_read_by_ecs_for_the_job_and_by_the_functions_it_is_for(
         "ContainerExecution",
     }
     manager = "arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:batchlab"
-    r2, webhook = f"{manager}/R2-??????", f"{manager}/BATCHLAB_WEBHOOK_SECRET-??????"
-    assert allowed(full.statements("DispatcherRole"))[action] == {r2}
-    for name in ("Api", "Notifier", "Sweeper"):
-        assert allowed(full.statements(f"{name}Role"))[action] == {r2, webhook}
+    needed = ("R2", "BATCHLAB_WEBHOOK_SECRET", "BATCHLAB_WEBHOOK_SECRET_SHOP")
+    for name in ("Api", "Dispatcher", "Notifier", "Sweeper"):
+        assert allowed(full.statements(f"{name}Role"))[action] == {
+            f"{manager}/{secret}-??????" for secret in needed
+        }
     for_jobs = allowed(full.statements("ContainerExecutionRole"))[action]
     assert not any("WEBHOOK" in resource for resource in for_jobs)
     assert action not in allowed(plain.statements())

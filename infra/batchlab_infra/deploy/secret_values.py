@@ -10,18 +10,22 @@ from botocore.exceptions import ClientError
 
 from batchlab.aws import code_and_status
 from batchlab.errors import UsageError
+from batchlab.named import SECRET_VARIABLES
 from batchlab.streams import say
 from batchlab_infra.deploy.account import Account
 from batchlab_infra.names import Names
 from batchlab_infra.settings import R2, R2_VARIABLES, WEBHOOK_SECRET
 
-# Read from the environment without being asked for; a secret of your own is listed in the setting `secrets`.
+# Read from the environment without being asked for, as are the variables of named entries (BATCHLAB_PASSWORD_WEDDING);
+# a secret of your own is listed in the setting `secrets`.
 USUAL = ("FIREBASE_SERVICE_ACCOUNT", "DATABASE_URL", "GEMINI_API_KEY", WEBHOOK_SECRET)
 
 
 def given(environ: Mapping[str, str], more: tuple[str, ...]) -> dict[str, str]:
     """The value of each secret that the environment has."""
-    values = {name: environ[name].strip() for name in (*USUAL, *more) if environ.get(name, "").strip()}
+    entries = [name for name in environ if name.startswith(tuple(SECRET_VARIABLES.values()))]
+    wanted = (*USUAL, *entries, *more)
+    values = {name: environ[name].strip() for name in wanted if environ.get(name, "").strip()}
     firebase = values.get("FIREBASE_SERVICE_ACCOUNT", "")
     if firebase and not firebase.startswith("{"):  # a path: the container has no such file
         values["FIREBASE_SERVICE_ACCOUNT"] = Path(firebase).read_text("utf-8").strip()

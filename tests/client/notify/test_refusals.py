@@ -43,7 +43,11 @@ def test_targets_that_can_be_told_pass() -> None:
             Settings(),
             ["Add shop.example to BATCHLAB_WEBHOOK_HOSTS", "Set BATCHLAB_WEBHOOK_SECRET"],
         ),
-        ({"webhook": "https://shop.example/x", "secret_ref": "goode"}, ALL, ["Did you mean good?"]),
+        (
+            {"webhook": "https://shop.example/x", "secret_ref": "goode"},
+            ALL,
+            ["Did you mean good? Set BATCHLAB_WEBHOOK_SECRET_GOODE, or add it"],
+        ),
         ({"webhook": "https://shop.example/x", "secret_ref": "short"}, ALL, ["openssl rand -base64 32"]),
         (
             {"email": "ana@example.com"},

@@ -13,13 +13,18 @@ import pytest
 
 from batchlab import aws
 from batchlab.document import load_document
-from batchlab.errors import ServiceError
+from batchlab.errors import DocumentError, ServiceError
 from batchlab.ids import id_from_bits, new_id
 from batchlab.records import JobRecords, submit_locally
 from batchlab.service import lambdas
+from batchlab.service.jobs import Jobs
+from batchlab.service.secrets import VARIABLE
 from batchlab.service.submission import submit
 from batchlab.store import Store
 from batchlab.timer import watch
+from batchlab.webhooks import unwrap
+from tests.client.notify.ended_jobs import SECRET
+from tests.client.notify.receivers import receiving
 from tests.client.service.conftest import DEFINITION, Simulated
 from tests.servers import S3Server
 
@@ -209,6 +214,49 @@ def test_a_type_or_an_output_that_is_not_listed_is_refused(
     intake.poll()
     assert len(intake.dead()) == 1
     assert "job documents live there" in caplog.text
+
+
+def keep(account: Simulated, monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
+    """The secrets are in AWS Secrets Manager, and the functions are told their names, as by the stack."""
+    named = {variable: f"{account.queue}/{variable}" for variable in values}
+    for variable, value in values.items():
+        account.secretsmanager.create_secret(Name=named[variable], SecretString=value)
+    monkeypatch.setenv(VARIABLE, json.dumps(named))
+
+
+def test_a_webhook_is_signed_with_the_secret_of_its_own_that_it_names(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = f"whsec_{'c2hvcA' * 6}"
+    keep(intake.account, monkeypatch, BATCHLAB_WEBHOOK_SECRET=SECRET, BATCHLAB_WEBHOOK_SECRET_SHOP=shop)
+    monkeypatch.setenv("BATCHLAB_ALLOW_LOCAL", "1")
+    with receiving() as receiver:
+        monkeypatch.setenv("BATCHLAB_WEBHOOK_HOSTS", f"127.0.0.1:{receiver.port}")
+        target = {"webhook": receiver.url, "secret_ref": "shop"}
+        intake.send(json.dumps({"id": new_id(), "type": "self-test", "notify": [target]}))
+        intake.poll()
+        assert intake.dead() == []
+        [job] = intake.account.jobs()
+        says_failed(intake.account)
+        records = JobRecords(intake.store, job["parameters"]["job"].split("/")[-2])
+        assert lambdas.notifier(events(change(records)), None) == {"batchItemFailures": []}
+        [came] = receiver.came
+    assert unwrap(came.body, came.headers, shop).data.id == records.id
+
+
+def test_a_webhook_whose_secret_is_not_there_is_refused_with_the_setting_to_add(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    keep(intake.account, monkeypatch, BATCHLAB_WEBHOOK_SECRET=SECRET)
+    monkeypatch.setenv("BATCHLAB_WEBHOOK_HOSTS", "shop.example")
+    target = {"webhook": "https://shop.example/hooks", "secret_ref": "shop"}
+    document = {"type": "self-test", "notify": [target]}
+    with pytest.raises(DocumentError, match="notify.0.: .*Set BATCHLAB_WEBHOOK_SECRET_SHOP"):
+        Jobs(lambdas._endpoint_service()).submit(load_document(document))
+    intake.send(json.dumps(document))
+    intake.poll()
+    assert len(intake.dead()) == 1
+    assert "Set BATCHLAB_WEBHOOK_SECRET_SHOP" in caplog.text
 
 
 def test_a_good_message_beside_a_bad_one_is_not_held_up(intake: Intake) -> None:

@@ -64,7 +64,10 @@ class Backend(Protocol):
         ...
 
     def replay(self, job_id: str) -> int:
-        """Every notification of the job's end is sent once more, with the webhook-id it had; how many there are."""
+        """Every notification of the job's end is due now, with the webhook-id it had; how many there are.
+
+        They are sent by whoever follows the jobs, and from here where nobody does.
+        """
         ...
 
     def job_types(self) -> tuple[JobTypeInfo, ...]: ...

@@ -134,5 +134,5 @@ class Job:
         return self._backend.link(self.id)
 
     def replay(self) -> int:
-        """Every notification of its end is sent once more; how many there are."""
+        """Every notification of its end is due now, and sent once more within a minute; how many there are."""
         return self._backend.replay(self.id)

@@ -34,7 +34,7 @@ def _on_this_machine(settings: Settings) -> Backend:
     from batchlab.service.here import LocalRunner
     from batchlab.service.jobs import Jobs
 
-    return Jobs(Service.of_settings(settings, LocalRunner(settings)))
+    return Jobs(Service.of_settings(settings, LocalRunner(settings)), followed=False)
 
 
 def in_batch(address: BatchAddress, settings: Settings) -> Backend:
@@ -56,4 +56,4 @@ def in_batch(address: BatchAddress, settings: Settings) -> Backend:
         aws_region=address.region or settings.aws_region,
     )
     opened = open_store(store, settings=settings)
-    return JobsInBatch(Service.of_settings(settings, BatchRunner(settings, opened), opened))
+    return JobsInBatch(Service.of_settings(settings, BatchRunner(settings, opened), opened), followed=False)

@@ -21,6 +21,7 @@ class Replayed:
 
     job_id: str
     count: int
+    endpoint: str = ""  # who sends them; "": they were sent from here
     notifications: tuple[tuple[str, Notification], ...] = ()  # whom, and how it stands
 
     @property
@@ -34,6 +35,8 @@ class Replayed:
     def as_text(self) -> str:
         if not self.count:
             return f"Job {self.job_id} has nobody to tell of its end."
+        if self.endpoint:
+            return f"{self.count} due now; {self.endpoint} sends them within a minute."
         sent = self.count - len(self.unsent)
         lines = [
             f"{sent} of {self.count} sent once more." if self.unsent else f"{self.count} sent once more."
@@ -43,13 +46,13 @@ class Replayed:
 
 
 def replay_at_endpoint(job: str, settings: Settings) -> Replayed:
-    """The endpoint of BATCHLAB_URL sends them."""
+    """The endpoint of BATCHLAB_URL has them sent, shortly after it has answered."""
     from batchlab.opening import open_backend
     from batchlab.redact import shown
 
     backend = open_backend(settings.url, settings)
     job_id = choose(backend, shown(settings.url), job)
-    return Replayed(job_id, backend.replay(job_id))
+    return Replayed(job_id, backend.replay(job_id), shown(settings.url))
 
 
 def replay_from_store(job: str, settings: Settings) -> Replayed:
@@ -67,7 +70,7 @@ def replay_from_store(job: str, settings: Settings) -> Replayed:
     if lacking:
         raise UsageError("\n".join(lacking))
     count = replay(records, Outlets.of_settings(settings))
-    return Replayed(records.id, count, tuple(told(records)))
+    return Replayed(records.id, count, notifications=tuple(told(records)))
 
 
 def _with_store(settings: Settings) -> Settings:

@@ -126,8 +126,8 @@ def replay(job: JobArgument, store: StoreOption = "", as_json: JsonOption = Fals
 
     ID is the job's id, an unmistakable beginning of it, or latest. Webhooks and e-mails go to every
     target of the job's document that wanted this end, those given up included. Each webhook keeps its webhook-id, so a
-    receiver that has it already can tell. With BATCHLAB_URL=https://... the endpoint sends them, else this machine,
-    with the secrets and the sender of its own settings.
+    receiver that has it already can tell. With BATCHLAB_URL=https://... the endpoint has them sent within a minute,
+    else this machine sends them, with the secrets and the sender of its own settings.
 
     \b
     Examples:

@@ -4,8 +4,8 @@
 whose try is claimed before it is made: two who look at once send once, and a sender that is killed is made up for.
 """
 
-from batchlab.notify.announcing import announce, replay
+from batchlab.notify.announcing import announce, replay, start_over
 from batchlab.notify.outlets import Outlets
 from batchlab.notify.refusals import refusals
 
-__all__ = ["Outlets", "announce", "refusals", "replay"]
+__all__ = ["Outlets", "announce", "refusals", "replay", "start_over"]

@@ -38,10 +38,10 @@ def announce(records: JobRecords, outlets: Outlets) -> datetime | None:
     return min((moment for moment in due if moment is not None), default=None)
 
 
-def replay(records: JobRecords, outlets: Outlets) -> int:
-    """Every notification of the job's end is sent once more, with the webhook-id it had; how many there are.
+def start_over(records: JobRecords) -> int:
+    """Every notification of the job's end is due now, as if it had never been tried; how many there are.
 
-    What does not get through now is tried again by whoever calls `announce`. Nothing else of the job changes.
+    Each keeps its webhook-id. `announce` sends them. Nothing else of the job changes.
     """
     status = records.status()
     if not status.ended:
@@ -49,9 +49,18 @@ def replay(records: JobRecords, outlets: Outlets) -> int:
     places = _places(records, records.document(), status)
     again = [place for place in places if place.event == event_of(status)]
     for place in again:
-        _start_over(records, place)
-    announce(records, outlets)
+        _forget(records, place)
     return len(again)
+
+
+def replay(records: JobRecords, outlets: Outlets) -> int:
+    """Every notification of the job's end was tried once more; how many there are. `told` says what came of it.
+
+    What did not get through is tried again by whoever calls `announce`.
+    """
+    count = start_over(records)
+    announce(records, outlets)
+    return count
 
 
 def told(records: JobRecords) -> list[tuple[str, Notification]]:
@@ -96,17 +105,17 @@ def _places(records: JobRecords, document: JobDocument, status: Status) -> list[
             place = Place(records.id, status.generation, each, number)
             if place.name not in there and each == event and wanted(target, event):
                 with contextlib.suppress(AlreadyExists):
-                    records.store.create(place.name, as_json(Notification(next_at=records.store.now())))
+                    records.store.create(place.name, as_json(Notification()))
                 there.add(place.name)
             if place.name in there:
                 places.append(place)
     return places
 
 
-def _start_over(records: JobRecords, place: Place) -> None:
-    """The notification is due now, as if it had never been tried."""
+def _forget(records: JobRecords, place: Place) -> None:
+    """Whatever the notification has been through is forgotten."""
     while found := read(records, place):
-        if found.save(records, Notification(next_at=records.store.now())) is not None:
+        if found.save(records, Notification()) is not None:
             return
 
 

@@ -22,7 +22,9 @@ class Notification(BaseModel):
 
     state: Literal["pending", "sent", "dead"] = "pending"
     attempts: Annotated[int, Field(ge=0)] = 0  # tries begun
-    next_at: datetime | None = None  # of the next try; while one is made, the end of its claim
+    # Of the next try; while one is made, the end of its claim. None before the first, which is due at once: a moment
+    # told by the Date of one answer (whole seconds) can lie behind that of the next.
+    next_at: datetime | None = None
     last_error: Annotated[str, AfterValidator(scrub)] = ""  # of the last try that failed
     sent_at: datetime | None = None
 

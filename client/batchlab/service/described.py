@@ -29,7 +29,7 @@ class Replayed(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    replayed: int  # notifications that are sent once more
+    replayed: int  # notifications that are due now, and sent once more within a minute
 
 
 class Route(TypedDict, total=False):

@@ -221,7 +221,9 @@ def test_settings_that_are_not_up_to_it_change_nothing(batchlab: Command, here: 
     assert not [name for name in store.names("jobs/") if "/notify-" in name]
 
 
-def test_with_an_endpoint_the_endpoint_sends_them(batchlab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_an_endpoint_they_are_due_there_and_not_said_to_be_sent(
+    batchlab: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[str] = []
 
     class Endpoint:
@@ -232,4 +234,8 @@ def test_with_an_endpoint_the_endpoint_sends_them(batchlab: Command, monkeypatch
     monkeypatch.setenv("BATCHLAB_URL", "https://batch.shop.example")
     monkeypatch.setattr("batchlab.opening.open_backend", lambda url, settings: Endpoint())
     ran = batchlab("webhook", "replay", JOB_ID)
-    assert (ran.code, ran.out, asked) == (0, "2 sent once more.\n", [JOB_ID])
+    assert (ran.code, ran.out, asked) == (
+        0,
+        "2 due now; https://batch.shop.example sends them within a minute.\n",
+        [JOB_ID],
+    )

@@ -251,7 +251,7 @@ def test_a_webhook_whose_secret_is_not_there_is_refused_with_the_setting_to_add(
     monkeypatch.setenv("BATCHLAB_WEBHOOK_HOSTS", "shop.example")
     target = {"webhook": "https://shop.example/hooks", "secret_ref": "shop"}
     document = {"type": "self-test", "notify": [target]}
-    with pytest.raises(DocumentError, match="notify.0.: .*Set BATCHLAB_WEBHOOK_SECRET_SHOP"):
+    with pytest.raises(DocumentError, match=r"notify.0.: .*Set BATCHLAB_WEBHOOK_SECRET_SHOP"):
         Jobs(lambdas._endpoint_service()).submit(load_document(document))
     intake.send(json.dumps(document))
     intake.poll()

@@ -50,10 +50,12 @@ def s3_client(
     attempts: int = 5,
     read_timeout_seconds: float = 60,
     for_links: bool = False,
+    region: str = "",
 ) -> S3Client:
     """A thread-safe S3 client for s3:// or r2://, made once for the same arguments.
 
-    `attempts` are botocore's own, with back-off and jitter. `for_links`: the URLs it signs name the region.
+    `attempts` are botocore's own, with back-off and jitter. `for_links`: the URLs it signs name the region,
+    which is `region` where that is given.
     Raises UsageError when r2:// is asked for and R2_ENDPOINT is not set, Denied when AWS_PROFILE names a profile
     that does not exist.
     """
@@ -61,7 +63,7 @@ def s3_client(
     if scheme == "r2":
         check_r2(settings)
     keys = (settings.r2_access_key, settings.r2_secret_key) if scheme == "r2" else ("", "")
-    wanted = (scheme, endpoint, *keys, connections, attempts, read_timeout_seconds, for_links)
+    wanted = (scheme, endpoint, *keys, connections, attempts, read_timeout_seconds, for_links, region)
     with _lock:
         if wanted not in _clients:
             _clients[wanted] = _new_s3_client(
@@ -69,6 +71,7 @@ def s3_client(
                 endpoint,
                 *keys,
                 for_links=for_links,
+                region=region,
                 retries={"mode": "standard", "total_max_attempts": attempts},
                 connect_timeout=10,
                 read_timeout=read_timeout_seconds,
@@ -116,7 +119,14 @@ def credentials() -> tuple[Callable[[], Keys], str]:
 
 
 def _new_s3_client(
-    scheme: str, endpoint: str, access_key: str, secret_key: str, *, for_links: bool, **config: Any
+    scheme: str,
+    endpoint: str,
+    access_key: str,
+    secret_key: str,
+    *,
+    for_links: bool,
+    region: str,
+    **config: Any,
 ) -> S3Client:
     import boto3
     from botocore.config import Config
@@ -144,6 +154,8 @@ def _new_s3_client(
                 "aws_secret_access_key": secret_key,
                 "region_name": "auto",
             }
+        elif region:
+            more["region_name"] = region
         elif endpoint and not session.region_name:
             more["region_name"] = "us-east-1"  # S3-compatibles rarely care, but a signature names a region
         return session.client("s3", config=settled, **more)

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from batchlab import aws
+from batchlab.bucket_regions import region_of
 from batchlab.errors import ServiceError
 from batchlab.kinds import ItemError
 from batchlab.locations import Location, locate
@@ -79,7 +80,8 @@ def content_disposition(name: str) -> str:
 def _signed_s3(
     place: Location, disposition: str, content_type: str, method: str, seconds: int, settings: Settings
 ) -> str:
-    client = aws.s3_client(place.scheme, settings, for_links=True)
+    region = region_of(place.scheme, place.host, settings)
+    client = aws.s3_client(place.scheme, settings, for_links=True, region=region)
     request = {
         "Bucket": place.host,
         "Key": place.path,

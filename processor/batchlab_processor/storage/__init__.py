@@ -33,6 +33,8 @@ from batchlab_processor.storage.base import (
 from batchlab_processor.storage.parts import CannotCopy, Parts, TakesParts
 
 if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
     from batchlab.authority import Authority
     from batchlab.guard import Guard
     from batchlab.settings import Settings
@@ -260,7 +262,11 @@ def _web(authority: Authority, guard: Guard | None) -> Scheme:
 
 def _s3(scheme: str, settings: Settings) -> Scheme:
     from batchlab.aws import s3_client
+    from batchlab.bucket_regions import region_of
     from batchlab_processor.storage.s3 import S3Scheme
+
+    def link_client(bucket: str) -> S3Client:
+        return s3_client(scheme, settings, for_links=True, region=region_of(scheme, bucket, settings))
 
     try:
         client = s3_client(scheme, settings)
@@ -268,7 +274,7 @@ def _s3(scheme: str, settings: Settings) -> Scheme:
         raise ItemError(Kind.VALIDATION, error.message) from error
     except Denied as error:
         raise ItemError(Kind.AUTH, error.message) from error
-    return S3Scheme(lambda: client, scheme=scheme)
+    return S3Scheme(lambda: client, scheme=scheme, link_client=link_client)
 
 
 def _s3_parts(scheme: str, settings: Settings) -> TakesParts:

@@ -38,6 +38,7 @@ _CONTENT_RANGE = re.compile(r"bytes \d+-\d+/(\d+)")
 class S3Scheme:
     """Objects of an S3 API. `make_client` is called once, at the first verb.
 
+    `link_client` gives the client that signs URLs into a bucket; without it that is the same one.
     `parts_in_flight` parts of an upload travel at once; the bytes in memory are one part more.
     """
 
@@ -45,12 +46,14 @@ class S3Scheme:
         self,
         make_client: Callable[[], S3Client],
         *,
+        link_client: Callable[[str], S3Client] | None = None,
         scheme: str = "s3",
         parts_in_flight: int = 3,
         patience: Patience | None = None,
     ) -> None:
         self._make_client = make_client
         self._made: S3Client | None = None
+        self._link_client = link_client or (lambda _: self._client)
         self._lock = threading.Lock()
         self._scheme = scheme
         self._parts_in_flight = parts_in_flight
@@ -152,7 +155,7 @@ class S3Scheme:
         if not timedelta(seconds=1) <= lifetime <= _LONGEST_SIGNED:
             raise ItemError(Kind.VALIDATION, "A signed URL lives from 1 second to 7 days.")
         with _in_our_words(url):
-            return self._client.generate_presigned_url(
+            return self._link_client(bucket).generate_presigned_url(
                 "get_object",
                 Params={"Bucket": bucket, "Key": key},
                 ExpiresIn=int(lifetime.total_seconds()),

@@ -12,10 +12,13 @@ import pytest
 from botocore import exceptions as boto
 from botocore.exceptions import ClientError
 
+from batchlab import aws, bucket_regions
+from batchlab.authority import Authority
 from batchlab.aws import s3_client
 from batchlab.kinds import ItemError, Kind
 from batchlab.settings import Settings
 from batchlab_processor.errors import classify
+from batchlab_processor.storage import open_storage
 from batchlab_processor.storage.s3 import S3Scheme, kind_of
 from tests.faults_proxy import Status, always, faults_proxy
 from tests.processor.storage.conftest import Place
@@ -203,6 +206,17 @@ def test_only_a_checksum_of_the_whole_object_counts(
 def test_a_signed_url_lives_at_most_a_week(place_s3_moto: Place, lifetime: timedelta) -> None:
     with pytest.raises(ItemError, match="7 days"):
         place_s3_moto.scheme.signed_url(place_s3_moto.url("a"), lifetime)
+
+
+def test_a_signed_url_is_made_for_the_region_of_its_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(f"AWS_{name}", "testing")
+    monkeypatch.setattr(aws, "_clients", {})
+    monkeypatch.setattr(bucket_regions, "_known", {"album": "eu-central-1"})
+    settings = Settings(output_roots=("s3://album",))
+    storage = open_storage(settings, Authority.of_settings(settings, store_url="memory://jobs"))
+    signed = storage.signed_url("s3://album/a.zip", timedelta(hours=1))
+    assert signed.startswith("https://album.s3.eu-central-1.amazonaws.com/a.zip?")
 
 
 def test_a_bucket_is_no_object(place_s3_moto: Place) -> None:

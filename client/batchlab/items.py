@@ -4,27 +4,59 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from batchlab.api import ItemInfo
 from batchlab.kinds import Kind
+from batchlab.ledger import fold_segments, segments
 from batchlab.outcome import Done, Failed, Outcome, Skipped
 from batchlab.records import JobRecords, outcomes_of
 from batchlab.report import Failure, Report
 
 
-def items_of(records: JobRecords, *, failed_only: bool) -> list[ItemInfo]:
+@dataclass(frozen=True)
+class ItemsSource:
+    """What the items of a job are read from; from an equal one come the same items."""
+
+    job_id: str
+    generation: int
+    failed_only: bool
+    # Of a job that has not ended. They are written once, and never changed. None: the report stands, which is the last
+    # word about the generation.
+    segments: tuple[str, ...] | None
+    report: Report | None = field(default=None, compare=False, repr=False)
+
+    @classmethod
+    def of(cls, records: JobRecords, *, failed_only: bool, known: ItemsSource | None = None) -> ItemsSource:
+        """The source as it is now. `known` spares reading the report once more. Raises NotFound."""
+        status = records.status()
+        if known and known == cls(records.id, status.generation, failed_only, None) and status.ended:
+            return known
+        report = records.report(status.generation) if status.ended else None
+        names = None if report else tuple(segments(records.store, records.id, status.generation))
+        return cls(records.id, status.generation, failed_only, names, report)
+
+    def items(self, records: JobRecords) -> Iterator[ItemInfo]:
+        """The items of the generation, in the order of the plan once it has ended."""
+        found: Iterable[ItemInfo]
+        if self.report is None:
+            found = _of_outcomes(fold_segments(records.store, self.segments or ()).outcomes.values())
+        elif self.report.items_omitted and not (self.failed_only and self._names_all_failures(self.report)):
+            recorded = outcomes_of(records, self.generation)
+            found = _of_outcomes(_all_outcomes(records, self.report, recorded))
+        else:
+            found = _of_report(self.report, failed_only=self.failed_only)
+        return (item for item in found if item.outcome == "failed" or not self.failed_only)
+
+    @staticmethod
+    def _names_all_failures(report: Report) -> bool:
+        return report.counts.failed <= len(report.failures)
+
+
+def items_of(records: JobRecords, *, failed_only: bool) -> Iterator[ItemInfo]:
     """The items of the job's generation, in the order of the plan once it has ended."""
-    status = records.status()
-    report = records.report(status.generation) if status.ended else None
-    recorded = outcomes_of(records, status.generation)
-    if report is None:
-        lines = list(_of_outcomes(recorded.values()))
-    elif report.items_omitted and (not failed_only or report.counts.failed > len(report.failures)):
-        lines = list(_of_outcomes(_all_outcomes(records, report, recorded)))
-    else:
-        lines = list(_of_report(report, failed_only=failed_only))
-    return [line for line in lines if line.outcome == "failed"] if failed_only else lines
+    return ItemsSource.of(records, failed_only=failed_only).items(records)
 
 
 def _all_outcomes(records: JobRecords, report: Report, recorded: Mapping[str, Outcome]) -> Iterator[Outcome]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -93,20 +94,29 @@ def folder(job_id: str, generation: int) -> str:
     return f"jobs/{job_id}/g{generation}/ledger/"
 
 
-def fold(store: Store, job_id: str, generation: int) -> Folded:
-    """One outcome per key: the first Done, else the last Failed, else the last Skipped.
-
-    Runs sort by the time they started, so the answer does not depend on the order of the listing. Raises
-    ServiceError when a segment was damaged; a kill cannot do that.
-    """
+def segments(store: Store, job_id: str, generation: int) -> list[str]:
+    """The names of all segments, run by run by the time they started. Raises ServiceError for what is none."""
     prefix = folder(job_id, generation)
-    segments: list[tuple[str, int, str]] = []
+    found_there: list[tuple[str, int, str]] = []
     for name in store.names(prefix):
         found = _SEGMENT.fullmatch(name.removeprefix(prefix))
         if found is None:
             raise ServiceError(f"{name} is no segment of a ledger; was it written by another program?")
-        segments.append((found["run"], int(found["number"]), name))
-    names = [name for _, _, name in sorted(segments)]
+        found_there.append((found["run"], int(found["number"]), name))
+    return [name for _, _, name in sorted(found_there)]
+
+
+def fold(store: Store, job_id: str, generation: int) -> Folded:
+    """What all segments of a generation say; see `fold_segments`."""
+    return fold_segments(store, segments(store, job_id, generation))
+
+
+def fold_segments(store: Store, names: Sequence[str]) -> Folded:
+    """One outcome per key: the first Done, else the last Failed, else the last Skipped.
+
+    `names` are as `segments` gives them, so the answer does not depend on the order of a listing. Raises
+    ServiceError when a segment was damaged; a kill cannot do that.
+    """
     folded = Folded()
     with ThreadPoolExecutor(_READERS, "ledger") as pool:
         for name, lines in zip(names, pool.map(store.lines, names), strict=True):

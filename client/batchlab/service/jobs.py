@@ -14,7 +14,7 @@ from batchlab.jobs import params_model
 from batchlab.records import JobRecords, key_name
 from batchlab.service import submission
 from batchlab.service.admission import admit
-from batchlab.service.item_pages import item_page
+from batchlab.service.item_pages import ItemPages
 from batchlab.service.job_info import job_info, link_to
 from batchlab.service.listing import list_page
 from batchlab.service.turns import Turns
@@ -34,6 +34,7 @@ class Jobs(Backend):
         self.service = service
         self.followed = followed
         self.turns = Turns()
+        self.item_pages = ItemPages()
 
     def submit(self, document: JobDocument) -> JobInfo:
         """Raises DocumentError, KeyTaken among them, and InFlight while the same submission hangs."""
@@ -59,7 +60,7 @@ class Jobs(Backend):
     def items(
         self, job_id: str, *, outcome: str | None = None, limit: int = 1000, cursor: str | None = None
     ) -> ItemPage:
-        return item_page(self._records(job_id), outcome=outcome, limit=limit, cursor=cursor)
+        return self.item_pages.page(self._records(job_id), outcome=outcome, limit=limit, cursor=cursor)
 
     def logs(self, job_id: str, *, cursor: str | None = None) -> LogPage:
         return self.service.runner.logs(self._existing(job_id), cursor)

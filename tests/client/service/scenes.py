@@ -85,7 +85,8 @@ class Scene:
     def settle(self, records: JobRecords, *outcomes: Outcome) -> None:
         lines = [{**each.model_dump(mode="json"), "outcome": each.outcome} for each in outcomes]
         folder = f"{records.folder}/g{records.status().generation}"
-        self.store.append(f"{folder}/ledger/run-000000.jsonl", lines)
+        number = len(list(self.store.names(f"{folder}/ledger/")))
+        self.store.append(f"{folder}/ledger/run-{number:06}.jsonl", lines)
 
     def report(self, records: JobRecords) -> Report:
         report = records.report(records.status().generation)

@@ -9,10 +9,9 @@ from batchlab.api import Estimate, JobInfo
 from batchlab.authority import Authority
 from batchlab.document import JobDocument
 from batchlab.errors import DocumentError
-from batchlab.jobs import params_model
-from batchlab.jobs.base import JobParams
 from batchlab.kinds import ItemError
 from batchlab.service import submission
+from batchlab.service.admission import sources_of
 from batchlab.service.dispatch import NotYet
 from batchlab.service.jobs import Jobs
 
@@ -23,7 +22,7 @@ class JobsInBatch(Jobs):
     """The jobs of a bucket that AWS Batch runs. Who may write there may submit; the container checks what for."""
 
     def submit(self, document: JobDocument) -> JobInfo:
-        places = [*_sources(document), document.output or ""]
+        places = [*sources_of(document), document.output or ""]
         here = [place for place in places if place.startswith("file:")]
         if here:
             raise DocumentError(
@@ -43,16 +42,8 @@ class JobsInBatch(Jobs):
         settings = self.service.settings
         try:
             allowed = Authority.granted(
-                sources=_sources(document), settings=settings, store_url=settings.store
+                sources=sources_of(document), settings=settings, store_url=settings.store
             )
         except ItemError as error:
             raise DocumentError(error.message) from None
         return estimate(document, settings, authority=allowed)
-
-
-def _sources(document: JobDocument) -> list[str]:
-    model = params_model(document.type)
-    if model is None or not issubclass(model, JobParams):
-        return []
-    params: JobParams = document.typed_params
-    return list(params.sources())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from datetime import UTC, datetime, timedelta
 
 from batchlab.backend import JobQuery
-from batchlab.errors import UsageError
+from batchlab.durations import parse_duration
+from batchlab.errors import DocumentError, UsageError
 from batchlab.nearest import did_you_mean
 from batchlab.status import State
 
@@ -54,6 +56,28 @@ def state_of(text: str) -> State:
         raise UsageError(
             f"status: there is no state {text!r}.{did_you_mean(text, known)} States: {', '.join(known)}."
         ) from None
+
+
+def pair_of(name: str, text: str) -> tuple[str, str]:
+    """The tag that `text` spells; raises DocumentError, which says `name` for what was read."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise DocumentError(f"{name}: expected NAME=VALUE, such as event=7.")
+    return key, value
+
+
+def moment_of(name: str, text: str, now: datetime) -> datetime:
+    """A duration before `now`, or a date (midnight UTC) or a moment (UTC without an offset).
+
+    Raises DocumentError, which says `name` for what was read.
+    """
+    with contextlib.suppress(ValueError, OverflowError):
+        return now - parse_duration(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise DocumentError(f"{name}: expected 12h, 7d, or a date such as 2026-06-06.") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _page_size(limit: int | None) -> int:

@@ -37,13 +37,13 @@ def admit(document: JobDocument, settings: Settings, store: Store) -> None:
     authority = Authority.of_settings(settings, store_url=store.url)
     outputs = () if document.output is None else (document.output,)
     refused = authority.refusals(job_type=document.type, outputs=outputs)
-    refused += _of_sources(authority, _sources(document))
+    refused += _of_sources(authority, sources_of(document))
     refused += notify_refusals(document, settings)
     if refused:
         raise DocumentError(refused)
 
 
-def _sources(document: JobDocument) -> Iterable[str]:
+def sources_of(document: JobDocument) -> Iterable[str]:
     """What the document itself names to be read. The lists that it names are checked where they are read."""
     model = params_model(document.type)
     if model is None or not issubclass(model, JobParams):

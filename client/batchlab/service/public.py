@@ -84,33 +84,22 @@ def _route(request: PublicRequest, pages: Pages, settings: Settings, now: dateti
         token = _NOBODY
     if found["door"] == "d":
         return _download(request, pages, settings, now, token, rest)
-    if rest is None:
-        return _page(request, pages, settings, now, token)
-    if rest == "status.json":
-        return _status(request, pages, settings, now, token)
+    if rest in (None, "status.json"):
+        return _page_or_status(request, pages, settings, now, token, rest)
     return _notice(request, 404, "not_found", settings)
 
 
-def _page(
-    request: PublicRequest, pages: Pages, settings: Settings, now: datetime, token: str
+def _page_or_status(
+    request: PublicRequest, pages: Pages, settings: Settings, now: datetime, token: str, rest: str | None
 ) -> PublicAnswer:
-    body = pages.get(f"{token}/index.html")
+    body = pages.get(f"{token}/{rest or 'index.html'}")
     if body is None:
         return _notice(request, 404, "not_found", settings)
-    status = _json(pages.get(f"{token}/status.json"))
-    if status.get("state") == "expired" or _passed(status.get("expires_at"), now):
-        return _gone(request, pages, token)
-    return _written(request, 200, body)
-
-
-def _status(
-    request: PublicRequest, pages: Pages, settings: Settings, now: datetime, token: str
-) -> PublicAnswer:
-    body = pages.get(f"{token}/status.json")
-    if body is None:
-        return _notice(request, 404, "not_found", settings)
-    status = _json(body)
-    if status.get("state") == "expired" or _passed(status.get("expires_at"), now):
+    status = _json(body if rest else pages.get(f"{token}/status.json"))
+    gone = status.get("state") == "expired" or _passed(status.get("expires_at"), now)
+    if rest is None:
+        return _gone(request, pages, token) if gone else _written(request, 200, body)
+    if gone:
         return _whole(request, 410, b'{"version": 1, "state": "expired"}', _JSON)
     return _tagged(request, 200, body, _JSON)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from batchlab.api import JobInfo
 from batchlab.backend import JobQuery
 from batchlab.document import JobDocument
-from batchlab.durations import parse_duration
 from batchlab.errors import DocumentError
+from batchlab.job_queries import moment_of, pair_of
 from batchlab.service.item_pages import LONGEST_PAGE as MOST_ITEMS
 from batchlab.service.listing import LONGEST_PAGE as MOST_JOBS
 from batchlab.status import State
@@ -44,8 +44,8 @@ class ListQuery(BaseModel):
         return JobQuery(
             state=self.status,
             type=self.type,
-            tag=_pair(self.tag) if self.tag is not None else None,
-            since=_moment(self.since, now) if self.since is not None else None,
+            tag=pair_of("tag", self.tag) if self.tag is not None else None,
+            since=moment_of("since", self.since, now) if self.since is not None else None,
             limit=self.limit,
             cursor=self.cursor,
         )
@@ -104,22 +104,3 @@ def again_seconds(info: JobInfo, now: datetime) -> int | None:
     if age < timedelta(minutes=1):
         return 1 if age < timedelta(seconds=15) else 2
     return 5 if age < timedelta(minutes=10) else 15
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise DocumentError("tag: expected name=value, such as event=7.")
-    return name, value
-
-
-def _moment(text: str, now: datetime) -> datetime:
-    try:
-        return now - parse_duration(text)
-    except (ValueError, OverflowError):
-        pass
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise DocumentError("since: expected 12h, 7d, or a date such as 2026-06-06.") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

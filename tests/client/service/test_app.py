@@ -298,7 +298,7 @@ def test_jobs_are_listed_by_pages_and_by_what_they_are(endpoint: Endpoint) -> No
         ("status=done", "status"),
         ("limit=501", "limit"),
         ("limit=x", "limit"),
-        ("tag=event", "name=value"),
+        ("tag=event", "NAME=VALUE"),
         ("since=yesterday", "7d"),
         ("cursor=%00", "cursor"),
         ("cursor=Li4vLi4vZXRj", "cursor"),

@@ -76,17 +76,21 @@ class Backend(Protocol):
 class Hope(StrEnum):
     """Whether a run of a job can still come."""
 
-    WAITING = "waiting"  # submitted, and nothing has started
+    WAITING = (
+        "waiting"  # somebody will start it who was asked to, or takes up by himself what stands in pending/
+    )
     RUNNING = "running"
     OVER = "over"  # whoever ran it has given up, or finished
-    UNKNOWN = "unknown"  # nobody was asked yet, or there is no answer: never a reason to end a job
+    # Nobody was asked yet, nobody sees to what stands in pending/, or there is no answer: a reason to start a job once
+    # more, which is harmless, and never one to end it.
+    UNKNOWN = "unknown"
 
 
 class Runner(Protocol):
     """Who runs jobs. All methods may be called again and again, and raise ServiceError to be asked again later."""
 
     def start(self, records: JobRecords) -> None:
-        """From now on the job's current generation runs as soon as there is room."""
+        """From now on the job's current generation runs as soon as there is room, and `hope` says so at once."""
         ...
 
     def stop(self, records: JobRecords) -> None:

@@ -47,13 +47,14 @@ class LocalRunner(Runner):
                 f"{settings.store}: jobs run on this machine from a store in a directory, file:///..."
             )
         self._settings = settings
+        self._left: subprocess.Popen[bytes] | None = None  # who sees to the jobs as soon as it has begun
 
     def start(self, records: JobRecords) -> None:
         """Raises UsageError, with the command that installs it, where there is no batchlab-processor."""
         processor_command()
         if records.pending() is None:
             records.create_pending()
-        if not _attended(records.store):
+        if not _attended(records.store):  # one that was left may be about to go
             self._leave_an_attendant(records.store)
 
     def stop(self, records: JobRecords) -> None:
@@ -63,17 +64,21 @@ class LocalRunner(Runner):
     def hope(self, records: JobRecords) -> Hope:
         if records.at_work(records.status().generation):
             return Hope.RUNNING
-        if records.pending() is not None and _attended(records.store):
-            return Hope.WAITING
+        if records.pending() is not None and self._seen_to(records.store):
+            return Hope.WAITING  # whoever it is starts whatever stands in pending/
         return Hope.UNKNOWN  # nobody sees to it: it is to be started
 
     def logs(self, records: JobRecords, cursor: str | None) -> LogPage:
         return log_page(records, cursor)
 
+    def _seen_to(self, store: Store) -> bool:
+        """Whether somebody sees to the jobs of the store, or was left to and is about to begin."""
+        return _attended(store) or (self._left is not None and self._left.poll() is None)
+
     def _leave_an_attendant(self, store: Store) -> None:
         """A second one that comes at the same time leaves at once."""
         with open(log_folder(store.url) / "attendant.log", "ab", buffering=0, opener=_private) as file:
-            left = subprocess.Popen(
+            self._left = left = subprocess.Popen(
                 [sys.executable, "-m", "batchlab.service.here", store.url],
                 env=child_environment(self._settings),
                 stdin=subprocess.DEVNULL,

@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from batchlab.backend import Hope
+from batchlab.backend import Hope, Runner
 from batchlab.document import load_document
 from batchlab.records import JobRecords, submit_locally
 from batchlab.service.children import Children
 from batchlab.service.log_files import log_folder, log_page
 from batchlab.settings import Settings
 from batchlab.status import State
+from batchlab.store import Store
 from batchlab.stores import open_store
+from tests.client.service.runner_conformance import RunnerConformance
 
 Start = Callable[..., "Lab"]
 
@@ -64,6 +66,20 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
             return made
 
         yield start
+
+
+class TestConformance(RunnerConformance):
+    @pytest.fixture
+    def running(self, lab: Start) -> Lab:
+        return lab("exec sleep 60")
+
+    @pytest.fixture
+    def store(self, running: Lab) -> Store:
+        return running.store
+
+    @pytest.fixture
+    def runner(self, running: Lab) -> Runner:
+        return running.children
 
 
 def test_an_interrupted_run_is_started_again_until_it_ends(lab: Start) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from batchlab.backend import Hope
+from batchlab.backend import Hope, Runner
 from batchlab.document import load_document
 from batchlab.errors import DocumentError, UsageError
 from batchlab.ids import new_id
@@ -25,8 +25,10 @@ from batchlab.service.core import Service
 from batchlab.service.here import LocalRunner, attending
 from batchlab.service.jobs import Jobs
 from batchlab.settings import Settings
+from batchlab.store import Store
 from batchlab.stores import open_store
 from batchlab.timer import watch
+from tests.client.service.runner_conformance import RunnerConformance
 
 SELF_TEST = {"type": "self-test", "params": {"network": False}}
 
@@ -41,6 +43,16 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
     yield Jobs(Service.of_settings(settings, LocalRunner(settings)))
     for process in left_behind(tmp_path):
         process.kill()
+
+
+class TestConformance(RunnerConformance):
+    @pytest.fixture
+    def store(self, jobs: Jobs) -> Store:
+        return jobs.service.store
+
+    @pytest.fixture
+    def runner(self, jobs: Jobs) -> Runner:
+        return jobs.service.runner
 
 
 def left_behind(folder: Path) -> list[psutil.Process]:

@@ -28,10 +28,14 @@ _LINE_BYTES = 8_192  # of one line that are shown
 
 def log_folder(store_url: str) -> Path:
     """In the store's own directory, for a bucket in the place of this user's default store; made if it is not there."""
-    url = store_url if store_url.startswith("file://") else default_store(os.environ)
-    folder = Path(unquote(urlsplit(url).path)) / _FOLDER
+    folder = _folder(store_url)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+def drop_log(store_url: str, job_id: str) -> None:
+    """Nothing is left of what the job's runs on this machine wrote."""
+    (_folder(store_url) / f"{job_id}.jsonl").unlink(missing_ok=True)
 
 
 def log_file(store_url: str, job_id: str) -> IO[bytes]:
@@ -72,6 +76,11 @@ def log_page(records: JobRecords, cursor: str | None) -> LogPage:
             at = _time(text) or at
             lines.append(LogLine(at=at, text=text))
     return LogPage(lines=tuple(lines), next=cursor_of(str(begin)), ended=ended and not lines)
+
+
+def _folder(store_url: str) -> Path:
+    url = store_url if store_url.startswith("file://") else default_store(os.environ)
+    return Path(unquote(urlsplit(url).path)) / _FOLDER
 
 
 def _offset(cursor: str | None) -> int:

@@ -23,6 +23,7 @@ from batchlab.kinds import ItemError, Kind
 from batchlab.outcome import Done, Failed, Outcome
 from batchlab.records import JobRecords
 from batchlab.report import Artifact
+from batchlab.service.log_files import drop_log
 from batchlab.status import State, Status
 from batchlab.timer import watch
 from batchlab.words import size
@@ -131,6 +132,8 @@ class Cleanup(JobType[Finding, Removed]):
                 _look_for_stop(ctx)
                 ctx.store.delete(name)
             count += 1
+        if not dry:
+            drop_log(ctx.store.url, records.id)
         return _sum(removed, Removed(documents=count))
 
     def _artifacts(self, records: JobRecords, status: Status, ctx: Context) -> tuple[Removed, bool]:

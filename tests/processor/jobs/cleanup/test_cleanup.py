@@ -14,6 +14,7 @@ from batchlab.document import load_document
 from batchlab.ledger import LedgerWriter
 from batchlab.outcome import Done
 from batchlab.records import JobRecords, list_jobs, submit_locally
+from batchlab.service.log_files import log_file, log_folder
 from batchlab.store import Store
 from batchlab_processor.storage import Storage
 from tests.processor.jobs.cleanup.laboratory import DAY, PHOTO, Laboratory, deleted, report
@@ -209,6 +210,19 @@ def test_old_documents_go_all_of_them(laboratory: Laboratory) -> None:
     assert len(laboratory.there()) == 2, "what never expires is not ours to delete"
     again = load_document({"type": "self-test", "idempotency_key": "a"})
     assert submit_locally(laboratory.store, again).id == again.id, "the key is free"
+
+
+def test_what_runs_on_this_machine_logged_goes_with_the_documents(
+    laboratory: Laboratory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    old, young = laboratory.job(ended=OLD, expires=None), laboratory.job(ended=89 * DAY, expires=None)
+    for records in (old, young):
+        log_file(laboratory.store.url, records.id).close()
+    laboratory.clean(dry_run=True)
+    assert len(list(log_folder(laboratory.store.url).iterdir())) == 2
+    laboratory.clean()
+    assert [path.name for path in log_folder(laboratory.store.url).iterdir()] == [f"{young.id}.jsonl"]
 
 
 def test_a_key_that_has_become_another_jobs_stays(laboratory: Laboratory) -> None:

@@ -11,6 +11,7 @@ import gc
 import os
 import sys
 
+from batchlab.leaving import keep_exit_code
 from batchlab.streams import open_closed_streams, say
 from batchlab_processor import supervisor
 
@@ -27,7 +28,9 @@ batchlab-processor demo contact-sheets                       serves a small mara
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0 ok, 1 failed, 2 usage, 3 partial, 4 cancelled, 5-7 no access, 75 interrupted."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments is None:  # called as the command
+        keep_exit_code()
+        arguments = sys.argv[1:]
     open_closed_streams()
     options = _parser().parse_args(arguments)
     supervisor.follow_caller()

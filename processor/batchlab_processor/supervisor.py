@@ -46,9 +46,10 @@ def supervise(arguments: list[str]) -> int:
         code = signals.wait(child)
         if code >= 0:
             return code
-        if signals.terminated:
-            return EXIT_INTERRUPTED
         number = -code
+        # A child that heeds neither yet, or no longer, dies of them.
+        if signals.terminated or number in (signal.SIGINT, signal.SIGTERM):
+            return EXIT_INTERRUPTED
         if number in CRASHES or (number == signal.SIGKILL and oom_kills() > kills_before):
             crashed = f"{run}:{signal.Signals(number).name}"
         else:

@@ -77,6 +77,16 @@ def test_a_child_that_somebody_kills_is_started_again_without_a_suspicion_but_no
         assert process.returncode == 128 + signal.SIGKILL
 
 
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_child_that_dies_of_a_wish_to_stop_was_interrupted(child: Path, name: str) -> None:
+    child.write_text(
+        f"import os, signal; signal.signal(signal.{name}, signal.SIG_DFL); os.kill(os.getpid(), signal.{name})"
+    )
+    with parent(child) as process:
+        process.communicate(timeout=30)
+        assert process.returncode == 75
+
+
 def test_sigterm_reaches_the_child_whose_exit_code_comes_back(child: Path) -> None:
     child.write_text(
         "import signal, sys, time\n"

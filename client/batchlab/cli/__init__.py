@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Sequence
 
 from batchlab.errors import BatchlabError, Interrupted, UsageError
+from batchlab.leaving import keep_exit_code
 from batchlab.streams import open_closed_streams, say
 
 _CTRL_C = 130  # what typer makes of it
@@ -17,6 +18,8 @@ INSTALL = "pip install 'batchlab[cli]'"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code (design, section 3)."""
     open_closed_streams()
+    if arguments is None:  # called as the command
+        keep_exit_code()
     try:
         import typer
 

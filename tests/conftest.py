@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ _ACCOUNT_PREFIXES = ("AWS_", "BATCHLAB_", "R2_", "S3_", "GOOGLE_", "FIREBASE_", 
 _KEPT_PREFIX = "BATCHLAB_TEST_"
 # Of the client's tests, those that need what an environment with only the client does not have: they run in the other.
 _MORE = ("seaweedfs", "tests/client/service/", "tests/client/batch/", "tests/client/test_client_conformance")
+_WHOLE_MODULE = re.compile(r"^pytestmark = pytest\.mark\.(\w+)(?:$|  #)", re.MULTILINE)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,15 +39,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Of what is tried with generated values, so many; scripts/test --all tries 100 (BATCHLAB_TEST_EXAMPLES)."""
-    examples = int(os.environ.get("BATCHLAB_TEST_EXAMPLES", "30"))
+    """Of what is tried with generated values, so many; scripts/test --all tries 50 (BATCHLAB_TEST_EXAMPLES)."""
+    examples = int(os.environ.get("BATCHLAB_TEST_EXAMPLES", "10"))
     settings.register_profile("counted", max_examples=examples)
     settings.load_profile("counted")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Modules that could not even be imported are not looked at."""
-    return True if config.getoption("--client-alone") and _needs_more(f"{collection_path}/") else None
+    """Modules that could not even be imported are not looked at, nor those of which no test would run."""
+    if config.getoption("--client-alone") and _needs_more(f"{collection_path}/"):
+        return True
+    asked_for = any(Path(each.partition("::")[0]).resolve() == collection_path for each in config.args)
+    return True if not asked_for and _all_left_out(collection_path, config.getoption("-m")) else None
+
+
+def _all_left_out(path: Path, selection: str) -> bool:
+    """The whole module has one marker and `selection` (-m) refuses it: CDK and schemathesis take 10 s to import."""
+    if "not " not in selection or path.suffix != ".py" or not path.name.startswith("test_"):
+        return False
+    marker = _WHOLE_MODULE.search(path.read_text(encoding="utf-8"))
+    return marker is not None and f"not {marker[1]}" in selection.split(" and ")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

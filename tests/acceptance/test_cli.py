@@ -22,6 +22,8 @@ from tests.servers import S3Server
 ROOT = Path(__file__).parents[2]
 GALLERY = ROOT / "examples" / "gallery"
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+# Every command starts for a second; what it then does is tested in every run within one process.
+outside = pytest.mark.slow
 
 
 @pytest.fixture
@@ -87,6 +89,7 @@ def test_a_directory_becomes_a_zip_that_equals_it_byte_for_byte(
     assert "13 photos done" in ran.stdout
 
 
+@outside
 def test_the_report_alone_is_on_stdout_with_json(batchlab: Run, photos: Path, here: Path) -> None:
     ran = batchlab("zip", "photos", "--to", "album.zip", "--json")
     report = json.loads(ran.stdout)
@@ -94,11 +97,13 @@ def test_the_report_alone_is_on_stdout_with_json(batchlab: Run, photos: Path, he
     assert report["artifacts"][0]["url"] == f"{here.as_uri()}/album.zip"
 
 
+@outside
 def test_quiet_is_quiet(batchlab: Run, photos: Path) -> None:
     ran = batchlab("zip", "photos", "--to", "album.zip", "--quiet")
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 
 
+@outside
 def test_a_list_with_a_photo_that_is_not_there_is_partial_and_can_be_retried(
     batchlab: Run, photos: Path, here: Path
 ) -> None:
@@ -117,6 +122,7 @@ def test_a_list_with_a_photo_that_is_not_there_is_partial_and_can_be_retried(
     assert (status["generation"], status["state"]) == (2, "succeeded")
 
 
+@outside
 def test_a_job_of_which_nothing_can_be_had_fails_and_leaves_no_zip(batchlab: Run, here: Path) -> None:
     (here / "list.txt").write_text("nowhere.jpg\n")
     ran = batchlab("zip", "list.txt", "--to", "album.zip")
@@ -124,6 +130,7 @@ def test_a_job_of_which_nothing_can_be_had_fails_and_leaves_no_zip(batchlab: Run
     assert not (here / "album.zip").exists()
 
 
+@outside
 def test_an_existing_zip_is_kept_unless_it_may_be_overwritten(
     batchlab: Run, photos: Path, here: Path
 ) -> None:
@@ -157,6 +164,7 @@ def web(photos: Path) -> Iterator[str]:
     server.server_close()
 
 
+@outside
 def test_urls_are_read_from_the_web(batchlab: Run, web: str, photos: Path, here: Path) -> None:
     urls = [f"{web}/001-astronaut.jpg", f"{web}/002-cat.jpg?token=geheim"]
     assert batchlab("zip", *urls, "--to", "album.zip").returncode == 2  # plain http, loopback
@@ -166,6 +174,7 @@ def test_urls_are_read_from_the_web(batchlab: Run, web: str, photos: Path, here:
     assert members(here / "album.zip")["002-cat.jpg"] == (photos / "002-cat.jpg").read_bytes()
 
 
+@outside
 def test_what_a_fetched_list_names_is_not_granted(batchlab: Run, web: str, here: Path) -> None:
     ran = batchlab("zip", f"{web}/list.csv", "--to", "album.zip", "--allow-local", "--json")
     report = json.loads(ran.stdout)
@@ -174,6 +183,7 @@ def test_what_a_fetched_list_names_is_not_granted(batchlab: Run, web: str, here:
     assert not (here / "album.zip").exists()
 
 
+@outside
 def test_a_password_file_encrypts_the_zip(batchlab: Run, photos: Path, here: Path) -> None:
     (here / "password").write_text("geheim\n")
     ran = batchlab("zip", "photos", "--to", "album.zip", "--password-file", "password")
@@ -182,6 +192,7 @@ def test_a_password_file_encrypts_the_zip(batchlab: Run, photos: Path, here: Pat
         archive.read("001-astronaut.jpg")
 
 
+@outside
 def test_ctrl_c_stops_the_job_and_a_retry_goes_on(
     batchlab: Run, photos: Path, here: Path, environment: dict[str, str]
 ) -> None:
@@ -222,6 +233,7 @@ def test_ctrl_c_stops_the_job_and_a_retry_goes_on(
     assert members(here / "out" / "album.zip") == contents(photos)
 
 
+@outside
 def test_a_job_can_be_cancelled_from_another_terminal(
     batchlab: Run, photos: Path, here: Path, environment: dict[str, str]
 ) -> None:
@@ -255,6 +267,7 @@ def test_the_example_document_runs_as_it_stands(batchlab: Run, tmp_path: Path) -
     }
 
 
+@outside
 def test_the_self_test_runs_from_a_line(batchlab: Run, here: Path) -> None:
     (here / "job.json").write_text('{"type": "self-test", "params": {"network": false}}')
     ran = batchlab("run", "job.json", "--json")
@@ -262,6 +275,7 @@ def test_the_self_test_runs_from_a_line(batchlab: Run, here: Path) -> None:
     assert json.loads(ran.stdout)["type"] == "self-test"
 
 
+@outside
 def test_types_say_what_runs_here(batchlab: Run) -> None:
     found = {each["name"]: each["runs_here"] for each in json.loads(batchlab("types", "--json").stdout)}
     assert found["zip-export"]
@@ -290,6 +304,7 @@ def test_a_folder_in_a_bucket_becomes_a_zip_in_it(
     assert batchlab(*arguments, "--overwrite", **moto_s3.environment()).returncode == 0
 
 
+@outside
 def test_jobs_may_be_kept_in_a_bucket(
     batchlab: Run, moto_s3: S3Server, bucket_of_photos: str, here: Path
 ) -> None:
@@ -331,6 +346,7 @@ def test_what_is_named_is_granted_on_this_machine_only(batchlab: Run, photos: Pa
     assert "on this machine only" in ran.stderr
 
 
+@outside
 def test_a_store_that_does_not_answer_ends_with_7_and_one_that_refuses_with_6(
     batchlab: Run, moto_s3: S3Server
 ) -> None:

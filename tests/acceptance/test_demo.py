@@ -148,6 +148,7 @@ def test_the_closing_lines_fit_a_terminal_of_80_columns(seen: Seen) -> None:
     assert max(len(line) for line in closing.splitlines()) <= 80
 
 
+@pytest.mark.slow  # a whole demo more; `seen` is in every run
 def test_the_demo_can_be_seen_again(seen: Seen) -> None:
     assert demo(seen.here).returncode == 0
 
@@ -177,6 +178,7 @@ def test_the_python_lines_of_the_readme_run(tmp_path: Path) -> None:
     assert ran.stdout == "succeeded https://photos.example.com/s/x\n", ran.stderr
 
 
+@pytest.mark.slow
 def test_ones_own_photos_are_demonstrated_without_any_arrangement(tmp_path: Path) -> None:
     (tmp_path / "wedding").mkdir()
     for name in ("001-astronaut.jpg", "002-cat.jpg"):
@@ -188,6 +190,7 @@ def test_ones_own_photos_are_demonstrated_without_any_arrangement(tmp_path: Path
         assert sorted(archive.namelist()) == ["001-astronaut.jpg", "002-cat.jpg"]
 
 
+@pytest.mark.slow
 def test_of_ones_own_photos_a_missing_one_is_told_by_the_exit_code(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text(f"{GALLERY}/001-astronaut.jpg\nnowhere.jpg\n")
     assert demo(tmp_path / "here", str(tmp_path / "list.txt")).returncode == 3

@@ -37,6 +37,7 @@ def size_in_pixels(jpeg: Path) -> tuple[int, int]:
     return image.width, image.height
 
 
+@pytest.mark.slow  # of tests/processor's contact sheets in every run, this is the start from outside
 def test_the_demo_makes_sheets_of_a_small_marathon_and_prints_where_they_are(tmp_path: Path) -> None:
     ran = batchlab(tmp_path, "demo", "contact-sheets")
     assert ran.returncode == 0, ran.stderr

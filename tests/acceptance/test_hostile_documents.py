@@ -101,6 +101,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+@pytest.mark.slow  # hundreds of runs; tests/client/test_authority.py refuses the same addresses in every run
 def test_hostile_documents_read_and_write_nothing(
     tmp_path: Path, canary: tuple[int, list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

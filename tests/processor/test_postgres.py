@@ -78,11 +78,13 @@ def test_in_a_server_that_is_given_a_database_is_made_and_dropped(postgres_serve
     assert found is None
 
 
+@pytest.mark.slow
 def test_settings_that_cannot_be_are_said_in_the_server_s_own_words() -> None:
     with pytest.raises(ServiceError, match="max_connections"), server(settings={"max_connections": "many"}):
         pass
 
 
+@pytest.mark.slow  # a server more
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prctl is Linux's")
 def test_it_ends_with_a_process_that_is_killed() -> None:
     code = (

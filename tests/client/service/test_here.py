@@ -117,6 +117,7 @@ def test_a_job_outlives_the_program_that_submitted_it(jobs: Jobs, tmp_path: Path
     assert wait(jobs, done.stdout.strip()) == "succeeded"
 
 
+@pytest.mark.slow  # ten seconds; tests/faults kills submissions, too
 def test_after_a_kill_of_whoever_was_left_behind_the_next_submit_goes_on_with_all(
     jobs: Jobs, tmp_path: Path
 ) -> None:

@@ -137,7 +137,7 @@ def test_a_grant_is_kept_with_the_job(scene: Scene) -> None:
 def test_many_submissions_with_one_key_at_once_are_one_job(
     where: str, tmp_path: object, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    count = int(os.environ.get("BATCHLAB_TEST_SUBMITS", "50"))
+    count = int(os.environ.get("BATCHLAB_TEST_SUBMITS", "20"))
     url = f"file://{tmp_path}" if where == "file" else f"memory://{secrets.token_hex(4)}"
     if where == "bucket":
         url = f"s3://{request.getfixturevalue('moto_bucket')}/store"

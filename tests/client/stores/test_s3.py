@@ -175,6 +175,7 @@ def test_folders_that_a_console_left_behind_are_no_documents(moto_s3: servers.S3
         assert list(open_store(f"r2://{bucket}/p", settings=_settings(moto_s3)).names("")) == ["jobs/a.json"]
 
 
+@pytest.mark.slow  # a thousand objects are put one by one
 def test_more_names_than_one_page_holds_are_all_listed(moto_s3: servers.S3Server) -> None:
     with moto_s3.bucket() as bucket:
         client = moto_s3.client()

@@ -42,7 +42,23 @@ class Place:
             return reader.read()
 
 
-SCHEMES = ("memory", "file", "s3-moto", "s3-seaweedfs", "r2-seaweedfs", "gs")
+SCHEMES = (
+    "memory",
+    "file",
+    "s3-moto",
+    "s3-seaweedfs",
+    pytest.param("r2-seaweedfs", marks=pytest.mark.slow),  # the class and the server of s3-seaweedfs
+    "gs",
+)
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every name, size and range is tried on moto in every run, and on SeaweedFS among the slow ones."""
+    for item in items:
+        given = getattr(getattr(item, "callspec", None), "params", {})
+        if given.get("place") == "s3-seaweedfs" and len(given) > 1:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(params=SCHEMES)

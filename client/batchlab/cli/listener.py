@@ -26,8 +26,11 @@ class Listener:
         received = self._received
 
         class Handler(_Handler):
-            def take(self, body: bytes) -> None:
-                received.put(unwrap(body, dict(self.headers.items()), secret))
+            def opened(self, body: bytes) -> Event:
+                return unwrap(body, dict(self.headers.items()), secret)
+
+            def hand_on(self, event: Event) -> None:
+                received.put(event)
 
         try:
             self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
@@ -61,7 +64,10 @@ class Listener:
 class _Handler(BaseHTTPRequestHandler):
     timeout = _SECONDS
 
-    def take(self, body: bytes) -> None:
+    def opened(self, body: bytes) -> Event:
+        raise NotImplementedError
+
+    def hand_on(self, event: Event) -> None:
         raise NotImplementedError
 
     def do_POST(self) -> None:
@@ -70,12 +76,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(413 if length.isdigit() else 411, "A webhook has a Content-Length of at most 1 MiB.")
             return
         try:
-            self.take(self.rfile.read(int(length)))
+            event = self.opened(self.rfile.read(int(length)))
         except BatchlabError as error:
             say(f"batchlab: refused: {error.message}")
             self._answer(401, error.message)
-        else:
+            return
+        try:
             self._answer(204)
+        finally:  # not sooner: with the last of --count the process ends
+            self.hand_on(event)
 
     def _answer(self, status: int, text: str = "") -> None:
         body = text.encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Of what is tried with generated values, so many; scripts/test --all tries 50 (BATCHLAB_TEST_EXAMPLES)."""
+    """Of what is tried with generated values, so many; scripts/test --all tries 50 (BATCHLAB_TEST_EXAMPLES).
+
+    Whoever starts the tests in the background has them ignore Ctrl-C, and what they start would inherit that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     examples = int(os.environ.get("BATCHLAB_TEST_EXAMPLES", "10"))
     settings.register_profile("counted", max_examples=examples)
     settings.load_profile("counted")

@@ -56,7 +56,6 @@ class Endpoint:
 
     def client_options(self) -> dict[str, Any]:
         """What an httpx client is made with: no redirects; a proxy of the environment, but not to this machine."""
-
         from batchlab.guard import trusted_tls
 
         options: dict[str, Any] = {

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
-from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, ValidationError
 
 from batchlab.authority import Authority
 from batchlab.document import JobDocument, digest
 from batchlab.errors import Damaged, DocumentError, KeyTaken, NotFound
+from batchlab.job_index import index_name
 from batchlab.lease import ALL, Lease, Waiting, acquire, held
 from batchlab.ledger import fold
 from batchlab.outcome import Outcome
@@ -24,9 +21,6 @@ from batchlab.status import State, Status
 from batchlab.store import JSON, AlreadyExists, Store, VersionConflict
 
 M = TypeVar("M", bound=BaseModel)
-
-_INDEXED = re.compile(r"index/(\d{13})-([0-9a-z]{26})/([a-z0-9-]+)((?:/[^/=]+=[^/=]*)*)")
-_LAST_MILLISECOND = 9_999_999_999_999  # index names count down from here, so that the newest come first
 
 
 class JobRecords:
@@ -325,50 +319,6 @@ def _claim_key(store: Store, document: JobDocument) -> str:
             "Use a new key for a new job."
         )
     return str(found.body["id"])
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A job as the index names it, read without opening any document."""
-
-    id: str
-    type: str
-    created_at: datetime
-    tags: dict[str, str]
-    name: str  # give it to `list_jobs(after=)` to go on behind it
-
-
-def index_name(document: JobDocument, created_at: datetime) -> str:
-    """Each tag is a part of its own: one file name holds 255 bytes, and five tags take up to 800."""
-    made = int(created_at.timestamp() * 1000)
-    tags = [f"/{_quoted(name)}={_quoted(value)}" for name, value in sorted(document.tags.items())]
-    return f"index/{_LAST_MILLISECOND - made:013d}-{document.id}/{document.type}{''.join(tags)}"
-
-
-def _quoted(text: str) -> str:
-    return quote(text, safe="").replace(".", "%2E")  # stores refuse parts that begin with a dot
-
-
-def list_jobs(
-    store: Store,
-    *,
-    job_type: str | None = None,
-    tag: tuple[str, str] | None = None,
-    since: datetime | None = None,
-    after: str = "",
-) -> Iterator[Listed]:
-    """Jobs, the newest first; reads names only. `since`: no job made before it."""
-    for name in store.names("index/", after=after):
-        found = _INDEXED.fullmatch(name)
-        if found is None:
-            continue
-        age, job_id, its_type, tags = found.groups()
-        made = datetime.fromtimestamp((_LAST_MILLISECOND - int(age)) / 1000, UTC)
-        if since is not None and made < since:
-            return
-        pairs = {unquote(part.split("=")[0]): unquote(part.split("=")[1]) for part in tags.split("/")[1:]}
-        if (job_type is None or its_type == job_type) and (tag is None or pairs.get(tag[0]) == tag[1]):
-            yield Listed(job_id, its_type, made, pairs, name)
 
 
 def at_its_end(document: JobDocument, report: Report) -> JSON:

@@ -14,7 +14,8 @@ from batchlab.authority import Authority
 from batchlab.document import JobDocument, load_document
 from batchlab.errors import BatchlabError, DocumentError, NotFound, ServiceError
 from batchlab.ids import new_id
-from batchlab.records import JobRecords, index_name, list_jobs, queued, submit_locally
+from batchlab.job_index import index_name, list_jobs
+from batchlab.records import JobRecords, queued, submit_locally
 from batchlab.status import Counts, State, Status
 from batchlab.store import JSON, Store
 from batchlab.stores.memory import MemoryStore

@@ -22,7 +22,8 @@ from typing import Any
 import httpx
 import pytest
 
-from batchlab.records import JobRecords, list_jobs
+from batchlab.job_index import list_jobs
+from batchlab.records import JobRecords
 from batchlab.stores import open_store
 from tests.served import Served, served
 from tests.sources import Source, hostile_source

@@ -19,8 +19,9 @@ import pytest
 
 from batchlab.authority import Authority
 from batchlab.document import JobDocument, load_document
+from batchlab.job_index import list_jobs
 from batchlab.kinds import Kind
-from batchlab.records import JobRecords, list_jobs
+from batchlab.records import JobRecords
 from batchlab.service import submission
 from batchlab.service.core import Service
 from batchlab.service.follow import tick

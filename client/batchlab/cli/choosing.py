@@ -29,7 +29,7 @@ def choose(backend: Backend, place: str, text: str) -> str:
 
 def choose_job(store: Store, text: str) -> str:
     """The id that `text` means in this store; raises NotFound, or UsageError when it could mean several."""
-    from batchlab.records import list_jobs
+    from batchlab.job_index import list_jobs
 
     if text in LATEST:
         newest = next(list_jobs(store), None)

@@ -10,7 +10,8 @@ from itertools import islice
 from batchlab.api import JobPage, JobSummary
 from batchlab.backend import JobQuery
 from batchlab.errors import Damaged, DocumentError, NotFound, UsageError
-from batchlab.records import JobRecords, Listed, list_jobs
+from batchlab.job_index import Listed, list_jobs
+from batchlab.records import JobRecords
 from batchlab.service.cursors import NO_CURSOR, cursor_of, place_of
 from batchlab.standing import standing
 from batchlab.status import State, stalled

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from batchlab.records import JobRecords, list_jobs
+from batchlab.job_index import list_jobs
+from batchlab.records import JobRecords
 from batchlab.settings import Settings
 from batchlab.stores import open_store
 from tests.client.cli.conftest import Command

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from batchlab.api import JobInfo
+from batchlab.job_index import list_jobs
 from batchlab.page.pages import MemoryPages
-from batchlab.records import list_jobs
 from batchlab.service import lambdas
 from batchlab.service.api_app import make_api
 from batchlab.service.app import make_app

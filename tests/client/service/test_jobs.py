@@ -15,9 +15,10 @@ from batchlab.api import LISTED_FAILURES
 from batchlab.backend import Hope, JobQuery
 from batchlab.document import load_document
 from batchlab.errors import DocumentError, NotFound
+from batchlab.job_index import index_name
 from batchlab.kinds import Kind
 from batchlab.outcome import Done, Failed, Outcome
-from batchlab.records import JobRecords, index_name, queued
+from batchlab.records import JobRecords, queued
 from batchlab.report import Artifact, Figures, build_report
 from batchlab.service import listing
 from batchlab.service.core import Service

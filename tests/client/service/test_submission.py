@@ -15,8 +15,9 @@ from batchlab.backend import Hope
 from batchlab.document import JobDocument
 from batchlab.errors import DocumentError, KeyTaken, ServiceError
 from batchlab.ids import new_id
+from batchlab.job_index import list_jobs
 from batchlab.page import open_pages, token
-from batchlab.records import JobRecords, list_jobs, submit_locally
+from batchlab.records import JobRecords, submit_locally
 from batchlab.service import submission
 from batchlab.service.core import Service
 from batchlab.service.submission import submit, sweep

@@ -9,10 +9,11 @@ from typing import Literal
 from urllib.parse import quote
 
 from batchlab.errors import NotFound
+from batchlab.job_index import list_jobs
 from batchlab.kinds import ItemError, Kind
 from batchlab.ledger import fold
 from batchlab.outcome import Done
-from batchlab.records import JobRecords, list_jobs
+from batchlab.records import JobRecords
 from batchlab.report import Artifact
 from batchlab.status import Status
 from batchlab_processor.job import Context

@@ -13,8 +13,9 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from batchlab.errors import NotFound
+from batchlab.job_index import list_jobs
 from batchlab.jobs.cleanup import CleanupParams
-from batchlab.records import JobRecords, list_jobs
+from batchlab.records import JobRecords
 from batchlab.status import Status
 from batchlab.store import Store
 

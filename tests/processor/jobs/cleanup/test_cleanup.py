@@ -11,9 +11,10 @@ import pytest
 
 from batchlab import timer
 from batchlab.document import load_document
+from batchlab.job_index import list_jobs
 from batchlab.ledger import LedgerWriter
 from batchlab.outcome import Done
-from batchlab.records import JobRecords, list_jobs, submit_locally
+from batchlab.records import JobRecords, submit_locally
 from batchlab.service.log_files import log_file, log_folder
 from batchlab.store import Store
 from batchlab_processor.storage import Storage
